@@ -1,0 +1,1 @@
+"""Named helpers that everything else stands on: config, transforms, loss, random streams, errors."""

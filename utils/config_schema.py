@@ -6,8 +6,7 @@ The names of methods, backbones and protocols, and the content of `kwargs`, are 
 
 from typing import Annotated, Any, Literal
 
-from easydict import EasyDict
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 Fraction = Annotated[FiniteFloat, Field(ge=0, le=1)]
 Positive = Annotated[FiniteFloat, Field(gt=0)]
@@ -34,7 +33,9 @@ class ModelConfig(Section):
     pretrained: bool | str = Field(
         True, description="True: the backbone's ImageNet file in pretrained/; a path: that checkpoint; False: random"
     )
-    modality: Literal["RGB", "Flow", "RGBDiff"] = Field("RGB", description="what the frames are; RGBDiff is made from RGB")
+    modality: Literal["RGB", "Flow", "RGBDiff"] = Field(
+        "RGB", description="what the frames are; RGBDiff is made from RGB"
+    )
     kwargs: dict[str, Any] = Field(
         default_factory=dict,
         description="options of the method, the backbone and sync-BN (see the README's second table)",
@@ -126,7 +127,9 @@ class Config(Section):
     weight_decay: NotNegative = Field(1e-4, description="L2 factor")
     nesterov: bool = Field(False, description="SGD's")
     clip_gradient: Positive | None = Field(None, description="largest L2 norm of all gradients together")
-    label_smooth: Annotated[FiniteFloat, Field(ge=0, lt=1)] = Field(0.0, description="(1 - e) on the label + e / K on all")
+    label_smooth: Annotated[FiniteFloat, Field(ge=0, lt=1)] = Field(
+        0.0, description="(1 - e) on the label + e / K on all"
+    )
     ema: Annotated[FiniteFloat, Field(gt=0, lt=1)] | None = Field(
         None, description="decay of an average of the weights that is evaluated in their place, e.g. 0.9999"
     )
@@ -147,11 +150,3 @@ class Config(Section):
     source: SourceConfig = Field(default_factory=SourceConfig)
     bad_data: BadDataConfig = Field(default_factory=BadDataConfig)
     timeout: Positive = Field(10.0, description="minutes after which a rank that does not answer ends the run")
-
-
-def as_easydict(kwargs: dict[str, Any]) -> EasyDict:
-    """`kwargs` of a method as an EasyDict (attribute access); the values are untouched."""
-    return EasyDict(kwargs)
-
-
-__all__ = ["AfterValidator", "AugmentationConfig", "BadDataConfig", "Config", "LrSchedulerConfig", "ModelConfig"]

@@ -1,0 +1,142 @@
+"""List files: one video per line, `path num_frames label`, checked as a whole before anything else happens."""
+
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+
+from utils.errors import UserError
+
+REPORTED_LINES = 20
+CLASS_FILES = ("classInd.txt", "calssInd.txt")  # the second as some existing data sets spell it
+
+
+class VideoRecord(NamedTuple):
+    """A line of a list: `path` below the root, `num_frames` (0: not given), `label` from 0, `line` from 1."""
+
+    path: str
+    num_frames: int
+    label: int
+    line: int
+
+
+class VideoList:
+    """The videos of a list; kept in four arrays, so that a million lines cost loader workers little memory."""
+
+    def __init__(self, *, records: list[VideoRecord], list_file: Path) -> None:
+        paths = [record.path.encode() for record in records]
+        self.list_file = list_file
+        self.labels = np.array([record.label for record in records], dtype=np.int32)
+        self._num_frames = np.array([record.num_frames for record in records], dtype=np.int32)
+        self._lines = np.array([record.line for record in records], dtype=np.int32)
+        self._ends = np.cumsum([len(path) for path in paths], dtype=np.int64)
+        self._paths = np.frombuffer(b"".join(paths), dtype=np.uint8)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> VideoRecord:
+        start = int(self._ends[index - 1]) if index > 0 else 0
+        path = self._paths[start : int(self._ends[index])].tobytes().decode()
+        return VideoRecord(path, int(self._num_frames[index]), int(self.labels[index]), int(self._lines[index]))
+
+    def where(self, index: int) -> str:
+        """`list:line: path` of a video, for messages."""
+        record = self[index]
+        return f"{self.list_file}:{record.line}: {record.path}"
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isascii() and text.lstrip("-").isdigit() else None
+
+
+def _path_fault(path: str) -> str | None:
+    if "\0" in path:
+        return "got a path with a NUL byte, needs a plain path below the root"
+    if path.startswith("/") or (".." in path and ".." in PurePosixPath(path).parts):
+        return f"got the path {path!r}, needs one that stays below the root: no leading '/', no '..'"
+    return None
+
+
+def _parse_line(text: str, line: int, *, num_class: int, frames_required: bool) -> VideoRecord | str:
+    """A record, or what is wrong with the line."""
+    fields = text.rsplit(maxsplit=2)
+    if len(fields) == 3 and _whole(fields[1]) is None and not frames_required:
+        fields = [text.rsplit(maxsplit=1)[0], fields[2]]  # the path itself has a space
+    needs = "path num_frames label" if frames_required else "path [num_frames] label"
+    if len(fields) < (3 if frames_required else 2):
+        return f"got {text!r}, needs: {needs}"
+    path, label = fields[0].strip(), _whole(fields[-1])
+    frames = _whole(fields[1]) if len(fields) == 3 else 0
+    if frames is None or (len(fields) == 3 and frames < 1):
+        return f"got num_frames {fields[1]!r}, needs a whole number of at least 1"
+    if label is None:
+        return f"got the label {fields[-1]!r}, needs a whole number from 0 to {num_class - 1}"
+    if not 0 <= label < num_class:
+        return (
+            f"got label {label}, num_class is {num_class}: labels run from 0 to {num_class - 1}; "
+            "raise common.model.num_class, or subtract 1 from every label of a list that counts from 1"
+        )
+    return _path_fault(path) or VideoRecord(path, frames, label, line)
+
+
+def read_list(list_file: Path, *, num_class: int, frames_required: bool = True) -> VideoList:
+    """Read a list; every faulty line is named in one `UserError`.
+
+    Spaces in paths, tabs, CRLF, a byte-order mark and blank lines are fine. `frames_required=False` allows lines
+    without num_frames (`path label`), for video files.
+    """
+    if not list_file.is_file():
+        raise UserError(f"{list_file}: no such list file; needs lines `path num_frames label`")
+    records: list[VideoRecord] = []
+    faults: list[str] = []
+    for line, raw in enumerate(list_file.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        try:
+            text = raw.decode().strip()
+        except UnicodeDecodeError:
+            faults.append(f"{list_file}:{line}: got bytes that are not UTF-8 text, needs UTF-8: {raw!r}")
+            continue
+        if not text:
+            continue
+        parsed = _parse_line(text, line, num_class=num_class, frames_required=frames_required)
+        if isinstance(parsed, str):
+            faults.append(f"{list_file}:{line}: {parsed}")
+        else:
+            records.append(parsed)
+    if len(faults) > REPORTED_LINES:
+        faults[REPORTED_LINES:] = [f"{list_file}: and {len(faults) - REPORTED_LINES} more lines like these"]
+    if faults:
+        raise UserError(*faults)
+    if not records:
+        raise UserError(f"{list_file}: the list is empty, needs at least one line `path num_frames label`")
+    return VideoList(records=records, list_file=list_file)
+
+
+def read_class_names(list_file: Path, num_class: int) -> list[str]:
+    """Names of the classes from classInd.txt beside the list (`1 name`, `0 name` or `name` a line); else "class 0" ...
+
+    Raises `UserError` where the file names another number of classes.
+    """
+    for name in CLASS_FILES:
+        file = list_file.parent / name
+        if file.is_file():
+            return _parse_class_names(file, num_class)
+    return [f"class {label}" for label in range(num_class)]
+
+
+def _parse_class_names(file: Path, num_class: int) -> list[str]:
+    lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    if len(lines) != num_class:
+        raise UserError(
+            f"{file}: got {len(lines)} classes, common.model.num_class is {num_class}: "
+            "correct num_class, or the file; a line is `number name`"
+        )
+    pairs = [line.split(maxsplit=1) for line in lines]
+    numbers = [_whole(pair[0]) if len(pair) == 2 else None for pair in pairs]
+    for first in (0, 1):
+        if sorted(number if number is not None else -1 for number in numbers) == list(
+            range(first, first + num_class)
+        ):
+            by_number = {number: pair[1] for number, pair in zip(numbers, pairs)}
+            return [by_number[first + label] for label in range(num_class)]
+    return lines

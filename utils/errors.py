@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 
 class UserError(Exception):
@@ -15,6 +15,13 @@ class UserError(Exception):
         assert lines, "a UserError needs at least one line"
         super().__init__("\n".join(lines))
         self.lines = lines
+
+
+class Mistake(NamedTuple):
+    """One thing wrong with a config: where, without the leading `common.` (`model.kwargs.t`), and got / needs / do."""
+
+    path: str
+    message: str
 
 
 def run_command(main: Callable[[], int | None]) -> NoReturn:

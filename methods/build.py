@@ -1,0 +1,173 @@
+"""From the config's `model` section to a method: names looked up, kwargs checked and shared out, weights loaded."""
+
+import difflib
+import inspect
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from methods.image import Image
+from methods.modality import MODALITIES
+from methods.slowfast import SlowFast
+from methods.tsm import TSM
+from methods.tsn import TSN
+from networks import IMAGE_NETWORKS, SLOWFAST_NETWORKS
+from networks.pretrained import find_weights, load_image_weights, read_state_dict, tensor_faults
+from utils.config_file import repository_path
+from utils.config_schema import Config, ModelConfig
+from utils.errors import Mistake, UserError
+
+LOGGER = logging.getLogger("video_analysis")
+WEIGHTS_FOLDER = "pretrained"
+SYNC_BN_KWARGS = ("bn_group_size", "bn_sync_stats")  # the engine's
+CLASSIFIER = "classifier."
+
+
+class MethodEntry(NamedTuple):
+    """A method's class, the backbones that it takes, and whether ImageNet weights fit those."""
+
+    method: type[nn.Module]
+    networks: dict[str, Callable[..., nn.Module]]
+    image_weights: bool
+
+
+METHODS: dict[str, MethodEntry] = {
+    "tsn": MethodEntry(TSN, IMAGE_NETWORKS, True),
+    "tsm": MethodEntry(TSM, IMAGE_NETWORKS, True),
+    "slowfast": MethodEntry(SlowFast, SLOWFAST_NETWORKS, False),
+    "image": MethodEntry(Image, IMAGE_NETWORKS, True),
+}
+
+# Constructor arguments that the config gives under keys of their own, not under kwargs.
+OWN_KEYS = ("num_class", "num_segments", "num_frames", "stride", "dropout", "modality")
+NETWORK_OWN = ("depth", "in_channels")
+
+
+def options_of(constructor: Callable[..., Any], left_out: tuple[str, ...]) -> dict[str, inspect.Parameter]:
+    """The keyword-only arguments of a constructor that kwargs may set, with their defaults and types."""
+    parameters = inspect.signature(constructor).parameters.values()
+    return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in left_out}
+
+
+def _options(model: ModelConfig) -> tuple[dict[str, inspect.Parameter], dict[str, inspect.Parameter]]:
+    entry = METHODS[model.type]
+    return options_of(entry.method, OWN_KEYS), options_of(entry.networks[model.backbone], NETWORK_OWN)
+
+
+def _one_of(path: str, got: str, choices: list[str]) -> list[Mistake]:
+    if got in choices:
+        return []
+    close = difflib.get_close_matches(got, choices, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return [Mistake(path, f"got {got!r}, needs one of {', '.join(choices)}.{hint}")]
+
+
+def kwargs_mistakes(config: Config) -> list[Mistake]:
+    """What is wrong with `model.type`, `model.backbone` and `model.kwargs`, by the signatures that take them."""
+    model = config.model
+    mistakes = _one_of("model.type", model.type, list(METHODS))
+    if mistakes:
+        return mistakes
+    mistakes = _one_of("model.backbone", model.backbone, list(METHODS[model.type].networks))
+    if mistakes:
+        return mistakes
+    for_method, for_network = _options(model)
+    options = {**for_network, **for_method}
+    for name, value in model.kwargs.items():
+        path = f"model.kwargs.{name}"
+        if name in SYNC_BN_KWARGS:
+            continue
+        if name in options:
+            mistakes += _type_mistake(path, value, options[name])
+        else:
+            mistakes.append(Mistake(path, _unknown(name, [*options, *SYNC_BN_KWARGS], model)))
+    return mistakes or _construction_mistake(model)
+
+
+def _unknown(name: str, known: list[str], model: ModelConfig) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    takers = f"neither {model.type}, nor {model.backbone}, nor sync-BN takes it; they take {', '.join(known)}"
+    return f"no such option: {takers}.{hint}"
+
+
+def _type_mistake(path: str, value: Any, option: inspect.Parameter) -> list[Mistake]:
+    words = {bool: "True or False", int: "a whole number", float: "a number", str: "a word"}
+    wanted = option.annotation
+    fits = isinstance(value, (int, float) if wanted is float else wanted)
+    if fits and (wanted is bool) == isinstance(value, bool):
+        return []
+    return [Mistake(path, f"got {value!r}, needs {words[wanted]}, e.g. {option.default!r}")]
+
+
+def _construction_mistake(model: ModelConfig) -> list[Mistake]:
+    """Build the method without memory: a constructor's ValueError names the option that is out of range."""
+    try:
+        with torch.device("meta"):
+            _construct(model)
+    except ValueError as error:
+        name = str(error).split(":")[0]
+        path = f"model.kwargs.{name}" if name in model.kwargs else f"model.{name}"
+        return [Mistake(path if name.isidentifier() else "model.kwargs", str(error))]
+    return []
+
+
+def _construct(model: ModelConfig) -> nn.Module:
+    entry = METHODS[model.type]
+    for_method, for_network = _options(model)
+    network_kwargs = {name: value for name, value in model.kwargs.items() if name in for_network}
+    if entry.networks is IMAGE_NETWORKS:
+        network_kwargs["in_channels"] = MODALITIES[model.modality].in_channels
+    elif model.modality != "RGB":
+        raise ValueError(f"modality: got {model.modality}, {model.type} takes RGB")
+    backbone = entry.networks[model.backbone](**network_kwargs)
+    own = {name: getattr(model, name) for name in OWN_KEYS if name in inspect.signature(entry.method).parameters}
+    kwargs = {name: value for name, value in model.kwargs.items() if name in for_method}
+    return entry.method(backbone, **own, **kwargs)
+
+
+def build_method(model: ModelConfig, *, initialise: bool = True) -> nn.Module:
+    """The method of a config: float (B, T, C, H, W) -> logits (B, K), on the CPU, in training mode.
+
+    `initialise=False` leaves `pretrained` alone, for a method whose weights come from a checkpoint next. Raises
+    `UserError` where weights are missing or do not fit; nothing is half loaded.
+    """
+    method = _construct(model)
+    if not initialise or model.pretrained is False:
+        return method
+    if isinstance(model.pretrained, str):
+        _load_file(method, repository_path(model.pretrained))
+        return method
+    if not METHODS[model.type].image_weights:
+        raise UserError(
+            f"common.model.pretrained: got True, but there are no ImageNet weights for {model.type}: "
+            "set it to False, or to the path of a checkpoint"
+        )
+    path = find_weights(model.backbone, repository_path(WEIGHTS_FOLDER))
+    load_image_weights(method.backbone, read_state_dict(path), origin=str(path))
+    LOGGER.info("backbone initialised from %s", path.name)
+    return method
+
+
+def _load_file(method: nn.Module, path: Path) -> None:
+    """Load one of our checkpoints into the whole method, or torchvision's weights into its backbone."""
+    loaded = read_state_dict(path)
+    if "model" not in loaded:
+        load_image_weights(method.backbone, loaded, origin=str(path))
+        LOGGER.info("backbone initialised from %s", path)
+        return
+    weights: dict[str, torch.Tensor] = dict(loaded["model"])  # type: ignore[call-overload]
+    wanted = method.state_dict()
+    shapes = [weights[f"{CLASSIFIER}{name}"].shape for name in ("weight", "bias") if f"{CLASSIFIER}{name}" in weights]
+    if shapes != [wanted[f"{CLASSIFIER}{name}"].shape for name in ("weight", "bias")]:
+        LOGGER.info("%s has another number of classes: its classifier is left out, ours starts anew", path)
+        weights.update({key: value for key, value in wanted.items() if key.startswith(CLASSIFIER)})
+    faults = tensor_faults(weights, wanted)
+    if faults:
+        raise UserError(f"{path}: does not fit the method; nothing was loaded", *faults)
+    method.load_state_dict(weights)
+    LOGGER.info("method initialised from %s", path)

@@ -1,0 +1,16 @@
+"""Partial BN (TSN, Wang et al., ECCV 2016): all batch norms but the first keep their ImageNet statistics."""
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+def freeze_all_but_first_bn(backbone: nn.Module) -> None:
+    """Put every batch norm but the first of `backbone` into evaluation mode and take it out of the training.
+
+    Called at every switch to training mode, which would undo it.
+    """
+    norms = [module for module in backbone.modules() if isinstance(module, _BatchNorm)]
+    for norm in norms[1:]:
+        norm.eval()
+        for parameter in norm.parameters(recurse=False):
+            parameter.requires_grad_(False)

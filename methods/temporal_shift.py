@@ -1,0 +1,30 @@
+"""The temporal shift of TSM (Lin et al., ICCV 2019, https://arxiv.org/abs/1811.08383)."""
+
+import torch
+from torch import nn
+
+
+class TemporalShift(nn.Module):
+    """Moves 1 / `shift_div` of the channels one segment back in time and as many one ahead, zeros at the ends.
+
+    (B * num_segments, C, H, W) -> the same shape: the first fold sees the next segment, the second the previous one.
+    `num_segments` is set by the method before each call.
+    """
+
+    def __init__(self, *, num_segments: int, shift_div: int = 8) -> None:
+        super().__init__()
+        self.num_segments = num_segments
+        self.shift_div = shift_div
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        fold = x.shape[1] // self.shift_div
+        # The picture's own memory layout is kept: channels-last stays channels-last.
+        out = torch.empty_like(x)
+        shifted, clips = out.unflatten(0, (-1, self.num_segments)), x.unflatten(0, (-1, self.num_segments))
+        shifted[:, :-1, :fold] = clips[:, 1:, :fold]
+        shifted[:, -1, :fold] = 0
+        shifted[:, 1:, fold : 2 * fold] = clips[:, :-1, fold : 2 * fold]
+        shifted[:, 0, fold : 2 * fold] = 0
+        shifted[:, :, 2 * fold :] = clips[:, :, 2 * fold :]
+        return out

@@ -134,9 +134,7 @@ def _parse_class_names(file: Path, num_class: int) -> list[str]:
     pairs = [line.split(maxsplit=1) for line in lines]
     numbers = [_whole(pair[0]) if len(pair) == 2 else None for pair in pairs]
     for first in (0, 1):
-        if sorted(number if number is not None else -1 for number in numbers) == list(
-            range(first, first + num_class)
-        ):
+        if sorted(number if number is not None else -1 for number in numbers) == list(range(first, first + num_class)):
             by_number = {number: pair[1] for number, pair in zip(numbers, pairs)}
             return [by_number[first + label] for label in range(num_class)]
     return lines

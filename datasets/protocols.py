@@ -94,9 +94,7 @@ class Protocol:
         return f"{self.name}: {clips} x {crops}, {self.average} averaged"
 
 
-def protocol_for(
-    name: str, *, sampling: str, num_frames: int, stride: int = 1, size: int, resize: int
-) -> Protocol:
+def protocol_for(name: str, *, sampling: str, num_frames: int, stride: int = 1, size: int, resize: int) -> Protocol:
     """The protocol `name` for a method that samples by `sampling` ("segments", "clip", "image").
 
     `num_frames` are the segments or frames of the method's clip, `size` and `resize` the config's input_size and

@@ -1,0 +1,168 @@
+"""From config and list to batches: which data set, which crop, which worker processes."""
+
+import signal
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from datasets.clip_dataset import ClipDataset
+from datasets.evaluation_dataset import EvaluationDataset, EvaluationVideo
+from datasets.frame_group_dataset import FrameGroupDataset
+from datasets.image_dataset import ImageDataset
+from datasets.protocols import Protocol
+from datasets.samplers import EvaluationSampler, TrainSampler
+from datasets.train_dataset import Sample, TrainDataset
+from datasets.videos import Videos
+from utils.config_schema import AugmentationConfig, Config
+from utils.transforms import CropBox, multi_scale_crop, random_resized_crop, scale_jitter_crop
+
+
+class Batch(NamedTuple):
+    """`frames` uint8 (B, T, H, W, C); `label`, `index` (in the list), `position` (in the run) int64 (B,).
+
+    `broken` has a line for each video that could not be read for this batch.
+    """
+
+    frames: torch.Tensor
+    label: torch.Tensor
+    index: torch.Tensor
+    position: torch.Tensor
+    broken: list[str]
+
+    def pin_memory(self) -> "Batch":
+        """The batch in page-locked memory, for the asynchronous copy to a GPU."""
+        return self._replace(frames=self.frames.pin_memory(), label=self.label.pin_memory())
+
+
+class ClipFormat(NamedTuple):
+    """What a method wants of a clip: how frames are chosen, how many per segment, and its usual training crop."""
+
+    sampling: str
+    frames_per_segment: int
+    train_crop: str
+
+
+def collate(samples: list[Sample]) -> Batch:
+    """Stack clips once; in a worker straight into memory that is shared with the main process."""
+    first = samples[0].frames
+    frames = first.new_empty((len(samples), *first.shape))
+    if torch.utils.data.get_worker_info() is not None:
+        frames.share_memory_()
+    torch.stack([sample.frames for sample in samples], out=frames)
+    return Batch(
+        frames=frames,
+        label=torch.tensor([sample.label for sample in samples]),
+        index=torch.tensor([sample.index for sample in samples]),
+        position=torch.tensor([sample.position for sample in samples]),
+        broken=[line for sample in samples for line in sample.broken],
+    )
+
+
+def _start_worker(worker: int) -> None:
+    """A worker decodes with one thread, and leaves Ctrl-C to its parent."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _worker_options(config: Config, *, workers: int) -> dict[str, Any]:
+    options: dict[str, Any] = {"num_workers": workers, "pin_memory": torch.cuda.is_available()}
+    if workers > 0:
+        options |= {"worker_init_fn": _start_worker, "prefetch_factor": 2, "timeout": 60 * config.timeout}
+        options["multiprocessing_context"] = "fork"  # datasets hold closures; nothing of CUDA is touched in a worker
+    return options
+
+
+def build_crop(augmentation: AugmentationConfig, usual: str) -> Callable[[int, int, np.random.Generator], CropBox]:
+    """The training crop, a function of (height, width, rng): the config's, else the method's `usual` one."""
+    size = augmentation.input_size
+    crops: dict[str, Callable[..., CropBox]] = {
+        "multi_scale": partial(multi_scale_crop, size=size, scales=augmentation.scales),
+        "scale_jitter": partial(scale_jitter_crop, size=size, jitter_sizes=augmentation.jitter_sizes),
+        "random_resized": partial(random_resized_crop, size=size),
+    }
+    chosen = crops[augmentation.crop or usual]
+    return lambda height, width, rng: chosen(height, width, rng=rng)
+
+
+def build_train_dataset(config: Config, videos: Videos, clip: ClipFormat) -> TrainDataset:
+    """The training data set of `videos` for a method that wants `clip`."""
+    augmentation = config.augmentation
+    options: dict[str, Any] = {
+        "videos": videos.videos,
+        "source": videos.source,
+        "crop": build_crop(augmentation, clip.train_crop),
+        "size": augmentation.input_size,
+        "seed": config.seed,
+        "flip": augmentation.flip,
+        "flip_label_map": augmentation.flip_label_map,
+        "bad_data": config.bad_data.train,
+    }
+    if clip.sampling == "segments":
+        return FrameGroupDataset(
+            num_segments=config.model.num_segments, frames_per_segment=clip.frames_per_segment, **options
+        )
+    if clip.sampling == "clip":
+        return ClipDataset(clip_frames=config.model.num_frames, stride=config.model.stride, **options)
+    assert clip.sampling == "image", f"no data set for sampling {clip.sampling!r}"
+    return ImageDataset(**options)
+
+
+def build_train_loader(
+    config: Config, videos: Videos, clip: ClipFormat, *, rank: int, world_size: int, start_iteration: int
+) -> Iterator[Batch]:
+    """This rank's batches from `start_iteration` to the end of the run, in order, whatever the number of workers."""
+    sampler = TrainSampler(
+        num_videos=len(videos.videos),
+        batch_size=config.batch_size,
+        rank=rank,
+        world_size=world_size,
+        seed=config.seed,
+        start_iteration=start_iteration,
+        max_iter=config.lr_scheduler.max_iter,
+        accumulate=config.accumulate,
+    )
+    loader: DataLoader[Sample] = DataLoader(
+        build_train_dataset(config, videos, clip),
+        batch_sampler=sampler,
+        collate_fn=collate,
+        **_worker_options(config, workers=config.workers),
+    )
+    return iter(loader)  # type: ignore[arg-type]
+
+
+class EvaluationLoader(NamedTuple):
+    """This rank's videos, and how many neighbours make a block that is batched together."""
+
+    videos: "DataLoader[EvaluationVideo]"
+    block: int
+
+
+def build_evaluation_loader(
+    config: Config, videos: Videos, protocol: Protocol, *, frames_per_segment: int, rank: int, world_size: int
+) -> EvaluationLoader:
+    """Loader of the videos of this rank for `protocol`; blocks fill a batch of views where that takes several."""
+    views = protocol.clips * protocol.crops
+    block = max(1, (config.val_batch_size or config.batch_size) // views)
+    sampler = EvaluationSampler(num_videos=len(videos.videos), block=block, rank=rank, world_size=world_size)
+    dataset = EvaluationDataset(
+        videos=videos.videos, source=videos.source, protocol=protocol, frames_per_segment=frames_per_segment
+    )
+    workers = min(config.workers, len(sampler))
+    loader = DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=sampler,
+        collate_fn=_as_it_is,
+        **_worker_options(config, workers=workers),
+    )
+    return EvaluationLoader(loader, block)
+
+
+def _as_it_is(video: EvaluationVideo) -> EvaluationVideo:
+    return video

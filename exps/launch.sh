@@ -95,10 +95,12 @@ launch_on_slurm() {
     nodes=$(((num_gpus + per_node - 1) / per_node))
     per_node_used=$(((num_gpus + nodes - 1) / nodes)) # spread evenly: 12 GPUs of nodes with 8 are 6 and 6
     workers=$(sed -n 's/^ *workers: *\([0-9][0-9]*\).*/\1/p' "$experiment/config.yaml" | head -n 1)
-    trap '' USR1 # a warning before preemption or the time limit may come before Python listens; inherited by the tasks
+    # Slurm's USR1 (preemption or time limit near) may come before Python listens, and would end whoever doesn't: srun
+    # keeps this shell's trap; the tasks don't, so each sets its own and hands it on to Python.
+    trap '' USR1
     exec srun --partition="$partition" --job-name="$(basename "$experiment")" --kill-on-bad-exit=1 \
         --nodes="$nodes" --ntasks="$num_gpus" --ntasks-per-node="$per_node_used" --gres="gpu:$per_node_used" \
-        --cpus-per-task=$((${workers:-4} + 1)) "$PYTHON" "${arguments[@]}"
+        --cpus-per-task=$((${workers:-4} + 1)) bash -c "trap '' USR1; exec \"\$@\"" bash "$PYTHON" "${arguments[@]}"
 }
 
 if [ "$partition" = local ]; then

@@ -24,7 +24,7 @@ class EvaluationVideo(NamedTuple):
     clip_indices: np.ndarray
     boxes: list[tuple[CropBox, bool]]
     label: int
-    index: int
+    video_index: int
 
 
 class EvaluationDataset(Dataset[EvaluationVideo]):

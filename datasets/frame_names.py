@@ -2,6 +2,7 @@
 
 import os
 import re
+import string
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,15 +25,15 @@ class FrameNames(NamedTuple):
 
     def count(self, folder: Path) -> int:
         """How many files of `folder` are frames (of flow: x frames); raises `BrokenVideo` where there is no folder."""
-        matches = re.compile(_pattern(self.template)).match
+        matches = re.compile(_pattern(self.template)).fullmatch
         return sum(1 for name in _file_names(folder) if matches(name))
 
 
 def _pattern(template: str) -> str:
     """A regular expression for the names that a template gives."""
-    text = template.replace("{axis}", "x")
-    before, after = re.split(r"\{[^}]*\}", text, maxsplit=1)
-    return f"^{re.escape(before)}(\\d+){re.escape(after)}$"
+    parts = [(text, field) for text, field, _, _ in string.Formatter().parse(template)]
+    numbers = {None: "", "axis": "x"}
+    return "".join(re.escape(text) + numbers.get(field, "([0-9]+)") for text, field in parts)
 
 
 def _file_names(folder: Path) -> list[str]:
@@ -49,7 +50,7 @@ def check_template(template: str, *, modality: str) -> str:
             if modality == "Flow" and "{axis}" not in template:
                 raise UserError(f"common.image_tmpl: got {template!r}, needs {{axis}} for x and y: {FLOW_TEMPLATE}")
             return template
-    except (IndexError, KeyError, ValueError):
+    except (AttributeError, LookupError, TypeError, ValueError):
         pass
     raise UserError(f"common.image_tmpl: got {template!r}, needs one place for the number, e.g. img_{{:05d}}.jpg")
 
@@ -63,7 +64,7 @@ def find_frame_names(folder: Path, *, modality: str = "RGB", template: str | Non
     names = _file_names(folder)
     if template is None:
         template = FLOW_TEMPLATE if modality == "Flow" else _commonest_template(names, folder)
-    matches = [re.match(_pattern(template), name) for name in names]
+    matches = [re.fullmatch(_pattern(template), name) for name in names]
     numbers = [int(match[1]) for match in matches if match]
     if not numbers:
         raise BrokenVideo(f"{folder}: no file is called like {template}")
@@ -71,17 +72,16 @@ def find_frame_names(folder: Path, *, modality: str = "RGB", template: str | Non
 
 
 def _commonest_template(names: list[str], folder: Path) -> str:
-    counts: dict[str, int] = {}
+    series: dict[tuple[str, str], list[str]] = {}
     for name in names:
         match = NUMBERED.match(name)
         if match and not match["prefix"].startswith("flow_"):
-            width = len(match["number"])
-            # A number that doesn't start with 0 may be wider than it has to be padded to.
-            place = f"{{:0{width}d}}" if match["number"][0] == "0" else "{:d}"
-            template = f"{match['prefix']}{place}{match['suffix']}"
-            counts[template] = counts.get(template, 0) + 1
-    if not counts:
+            series.setdefault((match["prefix"], match["suffix"]), []).append(match["number"])
+    if not series:
         raise BrokenVideo(f"{folder}: no numbered pictures (img_00001.jpg, image_00001.jpg, 00001.jpg ...)")
-    padded = {template: count for template, count in counts.items() if not template.count("{:d}")}
-    best = padded or counts
-    return max(best, key=lambda template: best[template])
+    prefix, suffix = max(series, key=lambda name: len(series[name]))
+    # Only a number that begins with 0 tells how wide numbers are padded: others may have outgrown it.
+    widths = {len(number) for number in series[prefix, suffix] if number.startswith("0") and number != "0"}
+    place = f"{{:0{max(widths)}d}}" if widths else "{:d}"
+    literal = prefix.replace("{", "{{").replace("}", "}}")
+    return f"{literal}{place}{suffix}"

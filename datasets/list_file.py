@@ -1,5 +1,7 @@
 """List files: one video per line, `path num_frames label`, checked as a whole before anything else happens."""
 
+import re
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -8,6 +10,8 @@ import numpy as np
 from utils.errors import UserError
 
 REPORTED_LINES = 20
+LONGEST_QUOTE = 100
+WHOLE_NUMBER = re.compile(r"-?[0-9]{1,9}")  # what fits 32 bits
 CLASS_FILES = ("classInd.txt", "calssInd.txt")  # the second as some existing data sets spell it
 
 
@@ -24,13 +28,14 @@ class VideoList:
     """The videos of a list; kept in four arrays, so that a million lines cost loader workers little memory."""
 
     def __init__(self, *, records: list[VideoRecord], list_file: Path) -> None:
-        paths = [record.path.encode() for record in records]
+        paths, num_frames, labels, lines = zip(*records)
+        encoded = [path.encode() for path in paths]
         self.list_file = list_file
-        self.labels = np.array([record.label for record in records], dtype=np.int32)
-        self._num_frames = np.array([record.num_frames for record in records], dtype=np.int32)
-        self._lines = np.array([record.line for record in records], dtype=np.int32)
-        self._ends = np.cumsum([len(path) for path in paths], dtype=np.int64)
-        self._paths = np.frombuffer(b"".join(paths), dtype=np.uint8)
+        self.labels = np.array(labels, dtype=np.int32)
+        self._num_frames = np.array(num_frames, dtype=np.int32)
+        self._lines = np.array(lines, dtype=np.int32)
+        self._ends = np.cumsum([len(path) for path in encoded], dtype=np.int64)
+        self._paths = np.frombuffer(b"".join(encoded), dtype=np.uint8)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -46,32 +51,43 @@ class VideoList:
         return f"{self.list_file}:{record.line}: {record.path}"
 
 
+def _read_bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{file}: can't be read ({error.strerror})") from error
+
+
+@lru_cache(maxsize=4096)  # a long list has few different numbers
 def _whole(text: str) -> int | None:
-    return int(text) if text.isascii() and text.lstrip("-").isdigit() else None
+    return int(text) if WHOLE_NUMBER.fullmatch(text) else None
+
+
+def _short(text: str | bytes) -> str:
+    return repr(text[:LONGEST_QUOTE]) + "..." * (len(text) > LONGEST_QUOTE)
 
 
 def _path_fault(path: str) -> str | None:
     if "\0" in path:
         return "got a path with a NUL byte, needs a plain path below the root"
     if path.startswith("/") or (".." in path and ".." in PurePosixPath(path).parts):
-        return f"got the path {path!r}, needs one that stays below the root: no leading '/', no '..'"
+        return f"got the path {_short(path)}, needs one that stays below the root: no leading '/', no '..'"
     return None
 
 
 def _parse_line(text: str, line: int, *, num_class: int, frames_required: bool) -> VideoRecord | str:
     """A record, or what is wrong with the line."""
-    fields = text.rsplit(maxsplit=2)
-    if len(fields) == 3 and _whole(fields[1]) is None and not frames_required:
-        fields = [text.rsplit(maxsplit=1)[0], fields[2]]  # the path itself has a space
-    needs = "path num_frames label" if frames_required else "path [num_frames] label"
-    if len(fields) < (3 if frames_required else 2):
-        return f"got {text!r}, needs: {needs}"
-    path, label = fields[0].strip(), _whole(fields[-1])
+    fields = text.rsplit(None, 2)
+    if len(fields) == 3 and not frames_required and _whole(fields[1]) is None:
+        fields = text.rsplit(None, 1)  # the path itself has a space
+    if len(fields) < 3 and (frames_required or len(fields) < 2):
+        return f"got {_short(text)}, needs: path {'num_frames' if frames_required else '[num_frames]'} label"
+    path, label = fields[0], _whole(fields[-1])
     frames = _whole(fields[1]) if len(fields) == 3 else 0
-    if frames is None or (len(fields) == 3 and frames < 1):
-        return f"got num_frames {fields[1]!r}, needs a whole number of at least 1"
+    if frames is None or (frames < 1 and len(fields) == 3):
+        return f"got num_frames {_short(fields[1])}, needs a whole number of at least 1"
     if label is None:
-        return f"got the label {fields[-1]!r}, needs a whole number from 0 to {num_class - 1}"
+        return f"got the label {_short(fields[-1])}, needs a whole number from 0 to {num_class - 1}"
     if not 0 <= label < num_class:
         return (
             f"got label {label}, num_class is {num_class}: labels run from 0 to {num_class - 1}; "
@@ -90,11 +106,11 @@ def read_list(list_file: Path, *, num_class: int, frames_required: bool = True) 
         raise UserError(f"{list_file}: no such list file; needs lines `path num_frames label`")
     records: list[VideoRecord] = []
     faults: list[str] = []
-    for line, raw in enumerate(list_file.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+    for line, raw in enumerate(_read_bytes(list_file).removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         try:
             text = raw.decode().strip()
         except UnicodeDecodeError:
-            faults.append(f"{list_file}:{line}: got bytes that are not UTF-8 text, needs UTF-8: {raw!r}")
+            faults.append(f"{list_file}:{line}: got bytes that are not UTF-8, needs UTF-8 text: {_short(raw)}")
             continue
         if not text:
             continue
@@ -125,7 +141,11 @@ def read_class_names(list_file: Path, num_class: int) -> list[str]:
 
 
 def _parse_class_names(file: Path, num_class: int) -> list[str]:
-    lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    try:
+        text = _read_bytes(file).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) != num_class:
         raise UserError(
             f"{file}: got {len(lines)} classes, common.model.num_class is {num_class}: "
@@ -133,8 +153,10 @@ def _parse_class_names(file: Path, num_class: int) -> list[str]:
         )
     pairs = [line.split(maxsplit=1) for line in lines]
     numbers = [_whole(pair[0]) if len(pair) == 2 else None for pair in pairs]
+    if None in numbers:
+        return lines
+    names = {number: pair[1] for number, pair in zip(numbers, pairs)}
     for first in (0, 1):
-        if sorted(number if number is not None else -1 for number in numbers) == list(range(first, first + num_class)):
-            by_number = {number: pair[1] for number, pair in zip(numbers, pairs)}
-            return [by_number[first + label] for label in range(num_class)]
-    return lines
+        if names.keys() == set(range(first, first + num_class)):
+            return [names[first + label] for label in range(num_class)]
+    raise UserError(f"{file}: got classes {numbers}, needs each number from 0 to {num_class - 1}, or 1 to {num_class}")

@@ -22,14 +22,14 @@ from utils.transforms import CropBox, multi_scale_crop, random_resized_crop, sca
 
 
 class Batch(NamedTuple):
-    """`frames` uint8 (B, T, H, W, C); `label`, `index` (in the list), `position` (in the run) int64 (B,).
+    """`frames` uint8 (B, T, H, W, C); `label`, `video_index` (in the list), `position` (in the run) int64 (B,).
 
     `broken` has a line for each video that could not be read for this batch.
     """
 
     frames: torch.Tensor
     label: torch.Tensor
-    index: torch.Tensor
+    video_index: torch.Tensor
     position: torch.Tensor
     broken: list[str]
 
@@ -56,7 +56,7 @@ def collate(samples: list[Sample]) -> Batch:
     return Batch(
         frames=frames,
         label=torch.tensor([sample.label for sample in samples]),
-        index=torch.tensor([sample.index for sample in samples]),
+        video_index=torch.tensor([sample.video_index for sample in samples]),
         position=torch.tensor([sample.position for sample in samples]),
         broken=[line for sample in samples for line in sample.broken],
     )

@@ -23,7 +23,7 @@ class Sample(NamedTuple):
 
     frames: torch.Tensor
     label: int
-    index: int
+    video_index: int
     position: int
     broken: tuple[str, ...]
 

@@ -68,11 +68,10 @@ def _open_source(config: Config, root: Path, videos: VideoList, *, sampling: str
     return FolderSource(root=root, names=names, modality=modality)
 
 
-def check_videos(videos: Videos, *, shortest: int = 1) -> list[str]:
+def check_videos(videos: Videos) -> list[str]:
     """Lines on listed videos whose folder or file is missing, or has fewer frames than the list says.
 
-    Folders are scanned in parallel; the first 20 lines are given, and how many more there are. `shortest` is the
-    least number of frames that makes sense.
+    Folders are scanned in parallel; the first 20 lines are given, and how many more there are.
     """
     with ThreadPoolExecutor(SCANNING_THREADS) as pool:
         lines = [line for line in pool.map(lambda i: _video_fault(videos, i), range(len(videos.videos))) if line]

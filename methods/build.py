@@ -3,7 +3,7 @@
 import difflib
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from methods.image import Image
+from methods.method import Method
 from methods.modality import MODALITIES
 from methods.slowfast import SlowFast
 from methods.tsm import TSM
@@ -30,8 +31,8 @@ CLASSIFIER = "classifier."
 class MethodEntry(NamedTuple):
     """A method's class, the backbones that it takes, and whether ImageNet weights fit those."""
 
-    method: type[nn.Module]
-    networks: dict[str, Callable[..., nn.Module]]
+    method: type[Method]
+    networks: Mapping[str, Callable[..., nn.Module]]
     image_weights: bool
 
 
@@ -116,7 +117,7 @@ def _construction_mistake(model: ModelConfig) -> list[Mistake]:
     return []
 
 
-def _construct(model: ModelConfig) -> nn.Module:
+def _construct(model: ModelConfig) -> Method:
     entry = METHODS[model.type]
     for_method, for_network = _options(model)
     network_kwargs = {name: value for name, value in model.kwargs.items() if name in for_network}
@@ -130,7 +131,7 @@ def _construct(model: ModelConfig) -> nn.Module:
     return entry.method(backbone, **own, **kwargs)
 
 
-def build_method(model: ModelConfig, *, initialise: bool = True) -> nn.Module:
+def build_method(model: ModelConfig, *, initialise: bool = True) -> Method:
     """The method of a config: float (B, T, C, H, W) -> logits (B, K), on the CPU, in training mode.
 
     `initialise=False` leaves `pretrained` alone, for a method whose weights come from a checkpoint next. Raises
@@ -153,7 +154,7 @@ def build_method(model: ModelConfig, *, initialise: bool = True) -> nn.Module:
     return method
 
 
-def _load_file(method: nn.Module, path: Path) -> None:
+def _load_file(method: Method, path: Path) -> None:
     """Load one of our checkpoints into the whole method, or torchvision's weights into its backbone."""
     loaded = read_state_dict(path)
     if "model" not in loaded:

@@ -3,10 +3,12 @@
 import torch
 from torch import nn
 
+from methods.method import Method
 from methods.modality import IMAGENET_MEAN, IMAGENET_STD
+from networks.image_network import ImageNetwork
 
 
-class Image(nn.Module):
+class Image(Method):
     """Scores frames and averages: float (B, T, 3, H, W) -> logits (B, num_class); T is 1 in training."""
 
     sampling = "image"
@@ -16,7 +18,7 @@ class Image(nn.Module):
     frames_per_view = 1
     mean, std = IMAGENET_MEAN, IMAGENET_STD
 
-    def __init__(self, backbone: nn.Module, *, num_class: int, dropout: float = 0.0) -> None:
+    def __init__(self, backbone: ImageNetwork, *, num_class: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.backbone = backbone
         self.dropout = nn.Dropout(dropout)

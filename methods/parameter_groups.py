@@ -43,9 +43,7 @@ def _plain_rates(module: nn.Module, name: str, *, no_wd: bool) -> _Rates:
     return NORM if undecayed else WEIGHT
 
 
-def parameter_groups(
-    method: nn.Module, *, policy: str, no_wd: bool, weight_decay: float
-) -> list[dict[str, Any]]:
+def parameter_groups(method: nn.Module, *, policy: str, no_wd: bool, weight_decay: float) -> list[dict[str, Any]]:
     """Groups {params, name, lr_mult, weight_decay} of all parameters that are trained; frozen ones stay out.
 
     "plain": one rate, no decay on biases and normalisation with `no_wd`; "tsm": the rates of TSN's and TSM's sources

@@ -3,10 +3,13 @@
 import torch
 from torch import nn
 
+from methods.method import Method
+from networks.slowfast_resnet import SlowFastResNet
+
 SLOW_FRAMES = ("linspace", "strided")
 
 
-class SlowFast(nn.Module):
+class SlowFast(Method):
     """Two rates of one clip through two pathways: float (B, T, 3, H, W) -> logits (B, num_class).
 
     The fast pathway sees all `num_frames` frames, the slow one every `alpha`-th: `slow_frames` "linspace" spreads
@@ -21,7 +24,7 @@ class SlowFast(nn.Module):
 
     def __init__(
         self,
-        backbone: nn.Module,
+        backbone: SlowFastResNet,
         *,
         num_class: int,
         num_frames: int = 32,

@@ -1,10 +1,10 @@
 """Temporal shift module (Lin et al., ICCV 2019, https://arxiv.org/abs/1811.08383)."""
 
 import torch
-from torch import nn
 
 from methods.temporal_shift import TemporalShift
 from methods.tsn import TSN
+from networks.image_network import ImageNetwork
 
 DEEP_STAGE = 23  # networks whose third stage is this deep are shifted in every second block only
 
@@ -20,7 +20,7 @@ class TSM(TSN):
 
     def __init__(
         self,
-        backbone: nn.Module,
+        backbone: ImageNetwork,
         *,
         num_class: int,
         num_segments: int = 8,

@@ -3,11 +3,13 @@
 import torch
 from torch import nn
 
+from methods.method import Method
 from methods.modality import MODALITIES, stack_segments
 from methods.partial_bn import freeze_all_but_first_bn
+from networks.image_network import ImageNetwork
 
 
-class TSN(nn.Module):
+class TSN(Method):
     """Scores each segment by an image network and averages: float (B, T, C, H, W) -> logits (B, num_class).
 
     T is a multiple of `frames_per_segment`: `num_segments` of them in training, any number in evaluation.
@@ -20,7 +22,7 @@ class TSN(nn.Module):
 
     def __init__(
         self,
-        backbone: nn.Module,
+        backbone: ImageNetwork,
         *,
         num_class: int,
         num_segments: int = 8,

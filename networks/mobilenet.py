@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from networks.image_network import ImageNetwork
+
 # expansion factor (None: the network's own `t`), output channels, blocks, stride of the first
 STAGES: tuple[tuple[int | None, int, int, int], ...] = (
     (1, 16, 1, 1),
@@ -55,7 +57,7 @@ class InvertedResidual(nn.Module):
         return out.add_(x) if self.has_identity else out
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(ImageNetwork):
     """Images (N, in_channels, H, W) -> pooled features (N, feature_dim); no classifier.
 
     `t` is the expansion factor of all blocks but the first, `width` multiplies every number of channels.
@@ -74,7 +76,10 @@ class MobileNetV2(nn.Module):
             for index in range(count):
                 layers.append(
                     InvertedResidual(
-                        channels, out_channels, stride=stride if index == 0 else 1, t=t if expansion is None else expansion
+                        channels,
+                        out_channels,
+                        stride=stride if index == 0 else 1,
+                        t=t if expansion is None else expansion,
                     )
                 )
                 channels = out_channels

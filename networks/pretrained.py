@@ -85,9 +85,7 @@ def load_image_weights(network: nn.Module, state_dict: dict[str, torch.Tensor], 
     network.load_state_dict(weights)
 
 
-def tensor_faults(
-    weights: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor], *, listed: int = 8
-) -> list[str]:
+def tensor_faults(weights: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor], *, listed: int = 8) -> list[str]:
     """Lines on tensors that are missing, left over or of another shape; the first `listed` of them."""
     faults = [f"  {key}: missing" for key in wanted if key not in weights and not key.endswith("num_batches_tracked")]
     faults += [f"  {key}: left over" for key in weights if key not in wanted]

@@ -6,6 +6,8 @@ The stride of a bottleneck lies in its 3x3 convolution ("v1.5"), as in torchvisi
 import torch
 from torch import nn
 
+from networks.image_network import ImageNetwork
+
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and the identity: (N, C, H, W) -> (N, channels, H / stride, W / stride)."""
@@ -72,7 +74,7 @@ DEPTHS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int
 }
 
 
-class ResNet(nn.Module):
+class ResNet(ImageNetwork):
     """Images (N, in_channels, H, W) -> pooled features (N, feature_dim); no classifier.
 
     `width` is the number of channels of the stem (64 as published; less gives a thin network).

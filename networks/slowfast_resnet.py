@@ -26,9 +26,7 @@ class Block3d(nn.Module):
     Time is never strided; space is by `stride`, in the 3x3 convolution.
     """
 
-    def __init__(
-        self, in_channels: int, channels: int, *, temporal_kernel: int, stride: int, bottleneck: bool
-    ) -> None:
+    def __init__(self, in_channels: int, channels: int, *, temporal_kernel: int, stride: int, bottleneck: bool) -> None:
         super().__init__()
         out_channels = channels * 4 if bottleneck else channels
         across = (1, stride, stride)

@@ -31,9 +31,7 @@ def _fixed_offsets(height: int, width: int, crop_height: int, crop_width: int) -
     return [(y * down, x * right) for x, y in steps]
 
 
-def multi_scale_crop(
-    height: int, width: int, size: int, scales: list[float], rng: np.random.Generator
-) -> CropBox:
+def multi_scale_crop(height: int, width: int, size: int, scales: list[float], rng: np.random.Generator) -> CropBox:
     """TSN's corner and scale jittering (Wang et al., ECCV 2016): sides are `scales` of the frame's short side.
 
     A side within 2 pixels of `size` becomes `size`; height and width differ by one step of `scales` at most; the
@@ -44,10 +42,7 @@ def multi_scale_crop(
     heights = [min(size, height) if abs(side - size) < SNAP_PIXELS else side for side in sides]
     widths = [min(size, width) if abs(side - size) < SNAP_PIXELS else side for side in sides]
     pairs = [
-        (heights[i], widths[j])
-        for i in range(len(scales))
-        for j in range(len(scales))
-        if abs(i - j) <= MAX_DISTORTION
+        (heights[i], widths[j]) for i in range(len(scales)) for j in range(len(scales)) if abs(i - j) <= MAX_DISTORTION
     ]
     crop_height, crop_width = pairs[rng.integers(len(pairs))]
     offsets = _fixed_offsets(height, width, crop_height, crop_width)
@@ -55,9 +50,7 @@ def multi_scale_crop(
     return CropBox(top, left, crop_height, crop_width)
 
 
-def scale_jitter_crop(
-    height: int, width: int, size: int, jitter_sizes: list[int], rng: np.random.Generator
-) -> CropBox:
+def scale_jitter_crop(height: int, width: int, size: int, jitter_sizes: list[int], rng: np.random.Generator) -> CropBox:
     """SlowFast's crop: the short side becomes a random length in the range, then `size` x `size` is cut anywhere.
 
     Returned as the box in the stored frame that this square comes from.

@@ -34,18 +34,20 @@ class FolderSource:
 
     def read(self, video: str, indices: np.ndarray) -> list[torch.Tensor]:
         """See `FrameSource`; a frame that is asked for twice is decoded once."""
-        folder = self.root / video
-        frames = {index: self._frame(folder, index) for index in dict.fromkeys(int(i) for i in indices)}
+        folder, names = self.root / video, self.names(video)
+        frames = {index: self._frame(folder, names, index) for index in dict.fromkeys(int(i) for i in indices)}
         sizes = {tuple(frame.shape) for frame in frames.values()}
         if len(sizes) > 1:
             raise BrokenVideo(f"{folder}: frames of different sizes {sorted(sizes)}")
         return [frames[int(index)] for index in indices]
 
-    def _frame(self, folder: Path, index: int) -> torch.Tensor:
-        names = self.names(folder.name)
+    def _frame(self, folder: Path, names: FrameNames, index: int) -> torch.Tensor:
         if self.modality == "Flow":
             pair = [folder / names.file(index, axis=axis) for axis in ("x", "y")]
-            return torch.cat([decode_grey(read_bytes(path), path) for path in pair], dim=2)
+            x, y = (decode_grey(read_bytes(path), path) for path in pair)
+            if x.shape != y.shape:
+                raise BrokenVideo(f"{pair[0]}: {tuple(x.shape)} pixels, {pair[1].name} has {tuple(y.shape)}")
+            return torch.cat([x, y], dim=2)
         path = folder / names.file(index)
         return decode_rgb(read_bytes(path), path)
 

@@ -1,0 +1,38 @@
+# make env    the environment in .venv, as requirements.lock pins it
+# make demo   everything once, on made videos: dump, list, train TSN and TSM, evaluate, analyse
+# make test   the test suite (make test-all: the slow ones too); make check: lint and types
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: env demo test test-all check lock clean-demo
+
+env: $(VENV)/.installed
+
+$(VENV)/.installed: requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet uv
+	$(VENV)/bin/uv pip install --python $(RUN) --requirement requirements.lock
+	touch $@
+
+demo: env
+	bash exps/demo/run_demo.sh $(RUN)
+
+test: env
+	$(RUN) -m pytest -m "not slow"
+
+test-all: env
+	$(RUN) -m pytest
+
+check: env
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+lock: env
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.10 --extra dev --no-header pyproject.toml \
+	    --output-file requirements.lock
+
+clean-demo:
+	rm -rf data/motion_demo exps/demo/*/ckpt*.pth.tar exps/demo/*/events exps/demo/*/log.txt \
+	    exps/demo/*/config_resolved.yaml exps/demo/*/results

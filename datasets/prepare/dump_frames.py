@@ -1,0 +1,176 @@
+"""Videos to folders of JPEGs, in parallel, resumable.
+
+python -m datasets.prepare.dump_frames VIDEOS FRAMES [--short-side 256 | --size 340x256] [--workers N] [--flow]
+
+VIDEOS/bend/a.mp4 becomes FRAMES/bend/a/img_00001.jpg ... Run it again to go on, or to try broken videos once more.
+Exit status: 0 every video is there whole, 1 some are broken or truncated (FRAMES/dump_report.txt), 2 a mistake in the
+command or FRAMES can't be written, 130 stopped by Ctrl-C.
+"""
+
+import argparse
+import functools
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tqdm import tqdm
+
+from datasets.prepare.find_videos import VideoFile, find_videos
+from datasets.prepare.frame_dump import DumpOptions, DumpResult, dump_video, is_dumped
+from datasets.prepare.frame_folder import clear_leftovers
+from datasets.prepare.worker_processes import run_in_processes
+from utils.errors import UserError, run_command
+
+REPORT = "dump_report.txt"
+SCANNING_THREADS = 16
+LARGEST_SIDE = 8192
+
+
+def _frame_size(text: str) -> tuple[int, int]:
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdecimal() and 1 <= int(part) <= LARGEST_SIDE for part in parts):
+        raise argparse.ArgumentTypeError(f"got {text!r}, needs WIDTHxHEIGHT in pixels, e.g. 340x256")
+    return int(parts[0]), int(parts[1])
+
+
+def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isdecimal() and lowest <= int(text) <= highest):
+            raise argparse.ArgumentTypeError(f"got {text!r}, needs a whole number from {lowest} to {highest}")
+        return int(text)
+
+    return parse
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m datasets.prepare.dump_frames", description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "videos", type=Path, metavar="VIDEOS", help="a folder, searched with its sub-folders; or a file"
+    )
+    parser.add_argument("frames", type=Path, metavar="FRAMES", help="where the folders of frames go")
+    fit = parser.add_mutually_exclusive_group()
+    fit.add_argument(
+        "--short-side",
+        type=_whole_number(1, LARGEST_SIDE),
+        default=256,
+        metavar="PIXELS",
+        help="scale frames to this short side, aspect kept; smaller videos stay as they are (256)",
+    )
+    fit.add_argument("--size", type=_frame_size, metavar="WxH", help="scale every frame to this size (TSN: 340x256)")
+    parser.add_argument("--quality", type=_whole_number(1, 100), default=95, help="of the JPEGs, 4:2:0 (95)")
+    parser.add_argument(
+        "--flow",
+        action="store_true",
+        help="also TV-L1 flow, flow_x_00001.jpg and flow_y_00001.jpg: of n frames, n - 1 pairs; [-20, 20] pixels "
+        "become 0 ... 255; takes some 0.5 s per pair of 340x256",
+    )
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    parser.add_argument(
+        "--workers", type=_whole_number(1, 1024), default=cores, help=f"processes (one per core: {cores})"
+    )
+    parser.add_argument(
+        "--time-limit",
+        type=_whole_number(1, 10**6),
+        default=120,
+        metavar="SECONDS",
+        help="give a video up when no further frame has come for so long (120)",
+    )
+    return parser
+
+
+class Tally:
+    """Counts results, and keeps a line on each video that isn't whole."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.problems: list[str] = []
+
+    def add(self, video: VideoFile, result: DumpResult) -> None:
+        self.counts[result.kind] += 1
+        if result.kind != "whole":
+            line = " ".join(f"{video.name}\t{result.kind}: {result.reason}".splitlines())
+            self.problems.append(line.encode("utf-8", "backslashreplace").decode())
+            tqdm.write(self.problems[-1])
+
+    def write_report(self, report: Path, summary: str) -> None:
+        """A line of summary, then a line `path, tab, what is wrong` for each video that isn't whole."""
+        unfinished = report.with_name(f".{report.name}.{os.getpid()}")
+        unfinished.write_text("\n".join([f"# {summary}", *sorted(self.problems)]) + "\n", encoding="utf-8")
+        unfinished.replace(report)
+
+
+def _known_results(videos: list[VideoFile], frames: Path, options: DumpOptions) -> list[DumpResult | None]:
+    """What is known without work: of videos dumped before, and of names that can't be dumped."""
+
+    def known(video: VideoFile) -> DumpResult | None:
+        return DumpResult("broken", video.fault) if video.fault else is_dumped(video, frames, options)
+
+    with ThreadPoolExecutor(SCANNING_THREADS) as pool:
+        return list(pool.map(known, videos))
+
+
+def _new_results(
+    videos: list[VideoFile], arguments: argparse.Namespace, options: DumpOptions
+) -> Iterator[tuple[VideoFile, DumpResult]]:
+    """Dump the videos, with progress; each with its result as it is done."""
+    work = functools.partial(dump_video, frames=arguments.frames, options=options)
+    outcomes = run_in_processes(work, videos, workers=arguments.workers, patience=arguments.time_limit)
+    interval = 0.1 if sys.stderr.isatty() else 30.0  # a log file needs few lines
+    for outcome in tqdm(outcomes, total=len(videos), unit="video", mininterval=interval, disable=not videos):
+        result = DumpResult("broken", outcome.failure) if outcome.failure else outcome.result
+        if result.kind == "unwritable":
+            raise UserError(f"FRAMES: {result.reason}; make room or change FRAMES, then run again to go on")
+        yield outcome.task, result
+
+
+def _dump_all(videos: list[VideoFile], arguments: argparse.Namespace, options: DumpOptions) -> int:
+    """Dump what isn't there yet, report, and return the exit status."""
+    tally = Tally()
+    known = _known_results(videos, arguments.frames, options)
+    for video, result in zip(videos, known):
+        if result is not None:
+            tally.add(video, result)
+    before = tally.counts["whole"] + tally.counts["truncated"]
+    new = _new_results([video for video, result in zip(videos, known) if result is None], arguments, options)
+    stopped = ""
+    try:
+        for video, result in new:
+            tally.add(video, result)
+    except KeyboardInterrupt:
+        new.close()
+        stopped = "; stopped, run again to go on"
+    finally:
+        clear_leftovers(arguments.frames)
+    counts = tally.counts
+    summary = (
+        f"{len(videos)} videos: {counts['whole']} whole, {counts['truncated']} truncated (kept), {counts['broken']} "
+        f"broken; {before} were there before{stopped}"
+    )
+    tally.write_report(arguments.frames / REPORT, summary)
+    print(summary)
+    if tally.problems:
+        print(f"report: {arguments.frames / REPORT}")
+    return 130 if stopped else int(bool(tally.problems))
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The command; see the module."""
+    arguments = _parser().parse_args(words)
+    options = DumpOptions(arguments.short_side, arguments.size, arguments.quality, arguments.flow)
+    found = find_videos(arguments.videos)
+    try:
+        arguments.frames.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"FRAMES: {arguments.frames} can't be made ({error.strerror}); needs a folder") from error
+    arguments.frames = arguments.frames.resolve()
+    clear_leftovers(arguments.frames)
+    fit = f"{options.size[0]}x{options.size[1]}" if options.size else f"short side at most {options.short_side}"
+    print(f"{len(found.videos)} videos ({found.others} other files left out), {fit}, JPEG quality {options.quality}")
+    return _dump_all(found.videos, arguments, options)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,162 @@
+"""Checkpoints: complete, written so that no kill can harm the last one, checked before they are believed.
+
+The file is torch's own zip archive, so `torch.load(path, weights_only=True)` reads it anywhere; the archive's
+checksums (CRC-32 of every record) are verified here, which torch itself does not do.
+"""
+
+import contextlib
+import errno
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from utils.errors import UserError
+
+LATEST, BEST = "ckpt.pth.tar", "ckpt_best.pth.tar"
+MUST_AGREE = ("type", "backbone", "num_class", "modality", "num_frames")
+FREE_KWARGS = ("bn_group_size", "bn_sync_stats")
+NEEDED = ("model", "optimizer", "scaler", "ema", "iteration", "config")
+
+
+def save_checkpoint(folder: Path, state: dict[str, Any], *, best: bool) -> None:
+    """Write `state` as the folder's latest checkpoint, and as its best one too with `best`.
+
+    A new file is complete on disk before it takes the old one's name; the best one is a hard link to the same bytes.
+    Raises `UserError` (disk full and the like); the old files stay as they were.
+    """
+    temporary = folder / f".{LATEST}.{os.getpid()}.tmp"
+    try:
+        with temporary.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        if best:
+            _link(temporary, folder / BEST)
+        temporary.replace(folder / LATEST)
+        _sync_folder(folder)
+    except (OSError, RuntimeError) as error:
+        raise UserError(_why_not_saved(folder, state, error)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _link(source: Path, target: Path) -> None:
+    """Let `target` be the same file as `source`, replacing what it was in one step."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        _copy(source, temporary)  # a file system without hard links
+    temporary.replace(target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with source.open("rb") as reader, target.open("wb") as writer:
+        while block := reader.read(1 << 24):
+            writer.write(block)
+        writer.flush()
+        os.fsync(writer.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """A rename is on disk once its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _tensor_bytes(value: Any) -> int:
+    if isinstance(value, torch.Tensor):
+        return value.numel() * value.element_size()
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return sum(_tensor_bytes(part) for part in parts)
+
+
+def _why_not_saved(folder: Path, state: dict[str, Any], error: Exception) -> str:
+    disk = os.statvfs(folder)
+    need, have = _tensor_bytes(state) / 2**20, disk.f_bavail * disk.f_frsize / 2**20
+    return (
+        f"{folder / LATEST}: can't be written ({error}); it needs about {need:.0f} MB, {have:.0f} MB are free; the "
+        "last checkpoint is as it was: make room and start again"
+    )
+
+
+def find_checkpoint(folder: Path) -> Path | None:
+    """The folder's latest checkpoint, if it has one."""
+    path = folder / LATEST
+    return path if path.is_file() else None
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """One of our checkpoints, on the CPU; weights only: nothing in it is run.
+
+    Raises `UserError` that says what is wrong with a missing, truncated, damaged or foreign file.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such checkpoint; correct --load-path")
+    damaged = f"{path}: the checkpoint is damaged (%s); nothing was overwritten: "
+    remedy = f"restore it, or put {BEST} in its place, or move it away to start anew"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        raise UserError(damaged % error + remedy) from error
+    if broken is not None:
+        raise UserError(damaged % f"{broken} has the wrong checksum" + remedy)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises a dozen kinds
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: holds more than tensors and plain values; refused ({reason})") from error
+    missing = [key for key in NEEDED if not isinstance(state, dict) or key not in state]
+    if missing:
+        raise UserError(f"{path}: not a checkpoint of this program: it has no {', '.join(missing)}")
+    return state
+
+
+def check_same_experiment(saved: dict[str, Any], ours: dict[str, Any]) -> list[str]:
+    """Compare a checkpoint's config with today's (both as plain dictionaries).
+
+    What makes the method must agree, else `UserError` with each key; returns what else differs, a line each.
+    """
+    theirs, now = dict(_flat(saved)), dict(_flat(ours))
+    differing = [key for key in sorted({*theirs, *now}) if theirs.get(key) != now.get(key)]
+    lines = {key: f"{key}: the checkpoint has {theirs.get(key)!r}, the config {now.get(key)!r}" for key in differing}
+    refused = [lines[key] for key in differing if _must_agree(key, now.get("model.type"))]
+    if refused:
+        raise UserError(
+            "the checkpoint belongs to another config; change these keys back, or use another experiment folder:",
+            *refused,
+        )
+    return [lines[key] for key in differing]
+
+
+def _must_agree(key: str, method: str | None) -> bool:
+    section, _, name = key.partition(".")
+    if key == "optimizer":
+        return True  # its state is of another kind
+    if section != "model":
+        return False
+    if name == "num_frames":
+        return method == "slowfast"
+    return name in MUST_AGREE or (name.startswith("kwargs.") and name.split(".")[1] not in FREE_KWARGS)
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Nested dictionaries as dotted keys."""
+    pairs: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            pairs += _flat(value, f"{prefix}{key}.")
+        else:
+            pairs.append((f"{prefix}{key}", value))
+    return pairs

@@ -1,0 +1,225 @@
+"""What main.py does with a config: check it, evaluate a checkpoint, or train."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from datasets.loaders import Batch, ClipFormat, build_evaluation_loader, build_train_loader
+from datasets.protocols import Protocol, protocol_for
+from datasets.videos import Videos, check_videos, read_videos
+from engine import preflight
+from engine.checkpoint import check_same_experiment, find_checkpoint, load_checkpoint
+from engine.distributed import World, check_agreement
+from engine.evaluation import Evaluation, ViewScorer, evaluate
+from engine.experiment import Experiment
+from engine.log import LOGGER, Events, open_log
+from engine.run import Run, build_run, normalisation, place
+from engine.signals import StopRequest
+from engine.train_loop import Session, train
+from methods import METHODS, build_method
+from methods.method import Method
+from utils.config_file import config_as_dict, write_config
+from utils.config_schema import Config
+from utils.errors import UserError
+
+
+def choose_protocol(config: Config, method: Method) -> Protocol:
+    """The protocol that the config names, or the method's dense one (`val_dense`), or the centre."""
+    name = config.val_protocol or (method.dense_protocol if config.val_dense else "center")
+    return protocol_for(
+        name,
+        sampling=method.sampling,
+        num_frames=method.frames_per_view // method.frames_per_segment,
+        stride=config.model.stride,
+        size=config.augmentation.input_size,
+        resize=config.augmentation.test_resize,
+    )
+
+
+def read_lists(config: Config, *splits: str) -> list[Videos]:
+    """The videos of "train" or "val"; every list is read, and all faults reported, before anything is written."""
+    sampling = METHODS[config.model.type].method.sampling
+    return [read_videos(config, split, sampling=sampling) for split in splits]
+
+
+def build_scorer(config: Config, method: Method, world: World) -> ViewScorer:
+    """What scores views with `method` as the config wants it."""
+    mean, std = normalisation(config, method)
+    return ViewScorer(
+        method=method,
+        mean=mean,
+        std=std,
+        device=world.device,
+        precision=config.precision,
+        view_batch=config.val_batch_size or config.batch_size,
+    )
+
+
+def evaluate_list(
+    config: Config, method: Method, videos: Videos, *, world: World, stop: StopRequest
+) -> Evaluation | None:
+    """Score `videos` by the config's protocol; None where the run was asked to stop meanwhile."""
+    protocol = choose_protocol(config, method)
+    scorer = build_scorer(config, method, world)
+    loader = build_evaluation_loader(
+        config,
+        videos,
+        protocol,
+        frames_per_segment=method.frames_per_segment,
+        rank=world.rank,
+        world_size=world.size,
+    )
+    return evaluate(
+        scorer,
+        loader.videos,
+        protocol=protocol,
+        num_videos=len(videos.videos),
+        block=loader.block,
+        world=world,
+        stop=stop,
+    )
+
+
+def load_weights(method: Method, path: Path) -> dict[str, Any]:
+    """Load the evaluated weights of one of our checkpoints (the averaged ones where there are any); returns it all."""
+    state = load_checkpoint(path)
+    weights = state["model"]
+    if state["ema"] is not None:
+        prefix = "module."
+        weights = {k[len(prefix) :]: v for k, v in state["ema"].items() if k.startswith(prefix)}
+    method.load_state_dict(weights)
+    return state
+
+
+def check(config: Config, world: World) -> int:
+    """`--check`: build everything, read everything, try it, write nothing; returns the exit status."""
+    open_log(None, rank=world.rank)
+    train_videos, val_videos = read_lists(config, "train", "val")
+    for videos in (train_videos, val_videos):
+        LOGGER.info("check: %s", videos.description)
+        mistakes = check_videos(videos)
+        if mistakes:
+            raise UserError(*mistakes)
+    method = place(build_method(config.model), config, world)
+    run = build_run(config, method, world)
+    loader = _train_loader(config, method, train_videos, world, start_iteration=0)
+    step_seconds = preflight.check_training(run, loader)
+    protocol = choose_protocol(config, method)
+    evaluation = build_evaluation_loader(
+        config,
+        val_videos,
+        protocol,
+        frames_per_segment=method.frames_per_segment,
+        rank=world.rank,
+        world_size=world.size,
+    )
+    video_seconds = preflight.check_evaluation(build_scorer(config, method, world), iter(evaluation.videos), protocol)
+    size = config.augmentation.input_size
+    frames, channels = method.frames_per_view, len(method.mean)
+    view = torch.zeros(1, frames, channels, size, size, device=world.device)
+    preflight.report(
+        run, view, step_seconds=step_seconds, video_seconds=video_seconds, num_videos=len(val_videos.videos)
+    )
+    return 0
+
+
+def evaluate_only(config: Config, experiment: Experiment, world: World, *, load_path: str | None) -> int:
+    """`--evaluate`: score the validation list with a checkpoint (by default the best); returns the exit status."""
+    (videos,) = read_lists(config, "val")
+    path = Path(load_path) if load_path else _best_checkpoint(experiment)
+    method = place(build_method(config.model, initialise=False), config, world)
+    state = load_checkpoint(path)
+    check_same_experiment(state["config"], config_as_dict(config))
+    load_weights(method, path)
+    experiment.create()
+    open_log(experiment.log_file, rank=world.rank)
+    stop = StopRequest().install()
+    evaluation = evaluate_list(config, method, videos, world=world, stop=stop)
+    if evaluation is None:
+        LOGGER.info("evaluation stopped as asked")
+        return stop.status
+    LOGGER.info("evaluation of %s (iteration %d): %s", path, state["iteration"], evaluation.line())
+    return 0
+
+
+def _best_checkpoint(experiment: Experiment) -> Path:
+    for name in ("ckpt_best.pth.tar", "ckpt.pth.tar"):
+        if (experiment.folder / name).is_file():
+            return experiment.folder / name
+    raise UserError(f"{experiment.folder}: no ckpt_best.pth.tar to evaluate; train first, or give --load-path FILE")
+
+
+def _train_loader(
+    config: Config, method: Method, videos: Videos, world: World, *, start_iteration: int
+) -> Iterator[Batch]:
+    return build_train_loader(
+        config,
+        videos,
+        ClipFormat(method.sampling, method.frames_per_segment, method.train_crop),
+        rank=world.rank,
+        world_size=world.size,
+        start_iteration=start_iteration,
+    )
+
+
+def _fingerprint(config: Config, *videos: Videos) -> dict[str, str]:
+    """What all ranks must agree on before the first step: every value of the config, and the lists' content."""
+    hashes = {str(v.videos.list_file): hashlib.sha256(v.videos.list_file.read_bytes()).hexdigest() for v in videos}
+    return {**{key: str(value) for key, value in config_as_dict(config).items()}, **hashes}
+
+
+def _resume(run: Run, path: Path | None) -> None:
+    """Take up the folder's checkpoint, after checking that it belongs to this config."""
+    if path is None:
+        return
+    state = load_checkpoint(path)
+    changes = check_same_experiment(state["config"], config_as_dict(run.config))
+    run.restore(state)
+    LOGGER.info("resumed from %s at iteration %d", path.name, run.iteration)
+    for change in changes:
+        LOGGER.info("changed since the checkpoint: %s", change)
+
+
+def train_experiment(config: Config, experiment: Experiment, world: World) -> int:
+    """Train, going on from the folder's checkpoint where there is one; returns the exit status."""
+    train_videos, val_videos = read_lists(config, "train", "val")
+    check_agreement(_fingerprint(config, train_videos, val_videos), world)
+    checkpoint = find_checkpoint(experiment.folder)
+    method = place(build_method(config.model, initialise=checkpoint is None), config, world)
+    run = build_run(config, method, world)
+    protocol = choose_protocol(config, method)
+    if checkpoint is not None:
+        check_same_experiment(load_checkpoint(checkpoint)["config"], config_as_dict(config))
+    experiment.create()
+    open_log(experiment.log_file, rank=world.rank)
+    LOGGER.info("---- start: %s on %s, %d rank(s)", experiment.folder.name, world.device, world.size)
+    for videos in (train_videos, val_videos):
+        LOGGER.info("%s", videos.description)
+    LOGGER.info("evaluation protocol: %s", protocol.describe())
+    _resume(run, checkpoint)
+    if world.rank == 0:
+        write_config(config, experiment.resolved_config)
+    if run.iteration >= config.lr_scheduler.max_iter and run.evaluated == run.iteration:
+        LOGGER.info("this run is finished: raise lr_scheduler.max_iter to lengthen it")
+        return 0
+    stop = StopRequest().install()
+    loader = _train_loader(config, method, train_videos, world, start_iteration=run.iteration)
+    events_folder = experiment.events if world.rank == 0 else None
+    with Events(events_folder, start_iteration=run.iteration) as events:
+        session = Session(
+            folder=experiment.folder,
+            events=events,
+            stop=stop,
+            evaluate=lambda: evaluate_list(config, run.scored, val_videos, world=world, stop=stop),
+            extra={
+                "config": config_as_dict(config),
+                "protocol": protocol.name,
+                "class_names": list(val_videos.class_names),
+                "format": 1,
+            },
+        )
+        outcome = train(run, loader, session)
+    return 0 if outcome.finished else stop.status

@@ -1,0 +1,36 @@
+"""What of the config the engine itself takes: the options of sync-BN and the name of the protocol."""
+
+import difflib
+
+from datasets.protocols import PROTOCOLS
+from utils.config_schema import Config
+from utils.errors import Mistake
+
+
+def engine_mistakes(config: Config) -> list[Mistake]:
+    """Mistakes in `model.kwargs.bn_group_size`, `model.kwargs.bn_sync_stats` and `val_protocol`."""
+    mistakes = []
+    group_size = config.model.kwargs.get("bn_group_size", 1)
+    if isinstance(group_size, bool) or not isinstance(group_size, int) or group_size < 1:
+        mistakes.append(
+            Mistake("model.kwargs.bn_group_size", f"got {group_size!r}, needs a whole number of ranks, at least 1")
+        )
+    sync_stats = config.model.kwargs.get("bn_sync_stats", False)
+    if not isinstance(sync_stats, bool):
+        mistakes.append(Mistake("model.kwargs.bn_sync_stats", f"got {sync_stats!r}, needs True or False"))
+    if config.val_protocol is not None and config.val_protocol not in PROTOCOLS:
+        close = difflib.get_close_matches(config.val_protocol, PROTOCOLS, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        mistakes.append(
+            Mistake("val_protocol", f"got {config.val_protocol!r}, needs one of {', '.join(PROTOCOLS)}.{hint}")
+        )
+    return mistakes
+
+
+def protocol_overrides(name: str | None) -> list[str]:
+    """What `--protocol NAME` sets in the config; "dense" is the method's published dense protocol."""
+    if name is None:
+        return []
+    if name == "dense":
+        return ["common.val_protocol=null", "common.val_dense=True"]
+    return [f"common.val_protocol={name}", "common.val_dense=False"]

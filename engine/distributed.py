@@ -1,0 +1,113 @@
+"""Ranks: found in the environment of torchrun or Slurm, or one plain process; and the few collectives we use."""
+
+import os
+import re
+import zlib
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from utils.errors import UserError
+
+FIRST_PORT, PORTS = 20_000, 20_000
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among its peers; `size` 1: no process group."""
+
+    rank: int
+    size: int
+    local_rank: int
+    device: torch.device
+
+
+def _first_host(node_list: str) -> str:
+    """The first name of Slurm's short form: `n[1-3,5],m2` -> `n1`."""
+    head = re.match(r"([^,\[]+)(?:\[([^\]]+)\])?([^,]*)", node_list)
+    assert head, f"unreadable SLURM_JOB_NODELIST {node_list!r}"
+    prefix, numbers, suffix = head[1], head[2], head[3]
+    return prefix if numbers is None else f"{prefix}{re.split('[,-]', numbers)[0]}{suffix}"
+
+
+def _environment() -> tuple[int, int, int]:
+    """(rank, size, local rank), with MASTER_ADDR and MASTER_PORT set where Slurm started several tasks."""
+    env = os.environ
+    if "WORLD_SIZE" in env:
+        return int(env["RANK"]), int(env["WORLD_SIZE"]), int(env.get("LOCAL_RANK", 0))
+    size = int(env.get("SLURM_NTASKS", 1)) if "SLURM_PROCID" in env else 1
+    if size == 1:
+        return 0, 1, 0
+    job_step = f"{env['SLURM_JOB_ID']}.{env.get('SLURM_STEP_ID', 0)}.{env.get('SLURM_RESTART_COUNT', 0)}"
+    env.setdefault("MASTER_ADDR", _first_host(env.get("SLURM_STEP_NODELIST") or env["SLURM_JOB_NODELIST"]))
+    env.setdefault("MASTER_PORT", str(FIRST_PORT + zlib.crc32(job_step.encode()) % PORTS))
+    env["RANK"], env["WORLD_SIZE"] = env["SLURM_PROCID"], str(size)
+    return int(env["SLURM_PROCID"]), size, int(env.get("SLURM_LOCALID", 0))
+
+
+def _device(local_rank: int) -> torch.device:
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    # Slurm may show each task its own GPU only.
+    device = torch.device("cuda", local_rank % torch.cuda.device_count())
+    torch.cuda.set_device(device)
+    return device
+
+
+def start(timeout_minutes: float) -> World:
+    """Join the process group (NCCL on GPUs, Gloo on CPUs); a plain `python` is a world of one without any.
+
+    A rank that does not answer within `timeout_minutes` ends the run.
+    """
+    rank, size, local_rank = _environment()
+    device = _device(local_rank)
+    if device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+        local_size = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or size)
+        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // local_size))
+    if size > 1:
+        dist.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo",
+            timeout=timedelta(minutes=timeout_minutes),
+            device_id=device if device.type == "cuda" else None,
+        )
+    return World(rank=rank, size=size, local_rank=local_rank, device=device)
+
+
+def stop(world: World) -> None:
+    """Leave the process group."""
+    if world.size > 1 and dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def gather_objects(value: Any, world: World) -> list[Any]:
+    """Every rank's `value` (picklable), in order of rank, on every rank."""
+    if world.size == 1:
+        return [value]
+    gathered: list[Any] = [None] * world.size
+    dist.all_gather_object(gathered, value)
+    return gathered
+
+
+def sum_over_ranks(values: list[float], world: World) -> list[float]:
+    """Element-wise sums of a list that is equally long on all ranks."""
+    if world.size == 1:
+        return values
+    sums = torch.tensor(values, dtype=torch.float64, device=world.device)
+    dist.all_reduce(sums)
+    return sums.tolist()
+
+
+def check_agreement(fingerprint: dict[str, str], world: World) -> None:
+    """Refuse to start where ranks differ in config, lists or seed: `UserError` on all ranks, with the key."""
+    ours = gather_objects(fingerprint, world)
+    lines = []
+    for key in sorted(set().union(*ours)):
+        for rank, theirs in enumerate(ours):
+            if theirs.get(key) != ours[0].get(key):
+                lines.append(f"{key}: rank 0 has {ours[0].get(key)!r}, rank {rank} has {theirs.get(key)!r}")
+                break
+    if lines:
+        raise UserError("ranks do not agree; start all of them with the same files and code:", *lines)

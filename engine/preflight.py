@@ -1,0 +1,95 @@
+"""`main.py --check`: what a run would be, without running it: data, parameters, GFLOPs, memory, time."""
+
+import resource
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from datasets.evaluation_dataset import EvaluationVideo
+from datasets.loaders import Batch
+from datasets.protocols import Protocol
+from engine.evaluation import ViewScorer, cut_views
+from engine.log import LOGGER
+from engine.run import Run
+from engine.train_step import train_step
+
+TIMED_BATCHES = 2
+
+
+def count_parameters(method: nn.Module) -> int:
+    """Number of trainable and frozen parameters, buffers left out."""
+    return sum(parameter.numel() for parameter in method.parameters())
+
+
+def count_gflops(method: nn.Module, view: torch.Tensor) -> float:
+    """Billions of multiply-adds of one float view (1, T, C, H, W), as the papers count "GFLOPs"."""
+    was_training = method.training
+    method.eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        method(view)
+    method.train(was_training)
+    return counter.get_total_flops() / 2e9
+
+
+def memory_used(device: torch.device) -> str:
+    """The most that was allocated so far: of the device, or of this process on the CPU."""
+    if device.type == "cuda":
+        return f"{torch.cuda.max_memory_allocated(device) / 2**30:.2f} GiB on {torch.cuda.get_device_name(device)}"
+    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB of memory in this process"
+
+
+def check_training(run: Run, loader: Iterator[Batch]) -> float:
+    """Run two batches and print what was seen of them; returns seconds of the second iteration."""
+    seconds = 0.0
+    for number in range(TIMED_BATCHES):
+        started = time.monotonic()
+        batches = [next(loader) for _ in range(run.config.accumulate)]
+        waited = time.monotonic() - started
+        metrics = train_step(run, batches)
+        seconds = time.monotonic() - started
+        shape = "x".join(str(size) for size in batches[0].frames.shape)
+        LOGGER.info(
+            "check: training batch %d: %s uint8, loss %.4f, %.2f s (%.2f s of it waiting for data)",
+            *(number + 1, shape, metrics["loss"], seconds, waited),
+        )
+    return seconds
+
+
+def check_evaluation(scorer: ViewScorer, videos: Iterator[EvaluationVideo], protocol: Protocol) -> float:
+    """Run one evaluation batch and print it; returns seconds per video."""
+    started = time.monotonic()
+    video = next(videos)
+    views = list(cut_views(video, scorer.device))[: scorer.view_batch]
+    with torch.inference_mode():
+        scorer.method.eval()
+        logits = scorer(torch.stack(views))
+    count = protocol.clips * len(video.boxes)
+    seconds = (time.monotonic() - started) * count / len(views)
+    LOGGER.info(
+        "check: evaluation batch: %d of the %d views of a video, scores %s, %s",
+        *(len(views), count, tuple(logits.shape), protocol.describe()),
+    )
+    return seconds
+
+
+def report(run: Run, view: torch.Tensor, *, step_seconds: float, video_seconds: float, num_videos: int) -> None:
+    """Print parameters, GFLOPs per view, memory, and how long the whole run would take at this pace."""
+    scheduler, config = run.config.lr_scheduler, run.config
+    evaluations = -(-scheduler.max_iter // config.val_freq)
+    training = scheduler.max_iter * step_seconds
+    evaluating = evaluations * num_videos / run.world.size * video_seconds
+    LOGGER.info("check: %s parameters", f"{count_parameters(run.method):,}")
+    LOGGER.info(
+        "check: %.2f GFLOPs (multiply-adds) per view of %d frames %dx%d",
+        *(count_gflops(run.method, view), view.shape[1], view.shape[3], view.shape[4]),
+    )
+    LOGGER.info("check: %s", memory_used(run.world.device))
+    LOGGER.info(
+        "check: the run would take about %s: %d iterations of %.2f s, %d evaluations of %d videos",
+        timedelta(seconds=round(training + evaluating)),
+        *(scheduler.max_iter, step_seconds, evaluations, num_videos),
+    )

@@ -1,0 +1,164 @@
+"""The loop: a `for` over iterations, and what is due once in a while, in the order it happens."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from datasets.loaders import Batch
+from engine.checkpoint import save_checkpoint
+from engine.distributed import gather_objects, sum_over_ranks
+from engine.evaluation import Evaluation
+from engine.log import LOGGER, Events
+from engine.progress import Progress
+from engine.run import Run
+from engine.signals import StopRequest
+from engine.sync_bn import settle_running_stats
+from engine.train_step import train_step
+from utils.errors import UserError
+
+CLIPS_IN_A_PICTURE = 4
+
+
+@dataclass
+class Outcome:
+    """How a loop ended: finished, or stopped by a signal after saving."""
+
+    finished: bool
+    iteration: int
+
+
+@dataclass
+class Session:
+    """What one start of the loop needs beside the run: where to write, whom to ask.
+
+    `evaluate` scores the validation list (None: it was asked to stop); `extra` goes into every checkpoint.
+    """
+
+    folder: Path
+    events: Events
+    stop: StopRequest
+    evaluate: Callable[[], Evaluation | None]
+    extra: dict[str, Any]
+    broken: dict[str, int] = field(default_factory=dict)
+
+
+def train(run: Run, loader: Iterator[Batch], session: Session) -> Outcome:
+    """Train from `run.iteration` to the schedule's end; returns early, with a checkpoint, when asked to stop."""
+    config = run.config
+    max_iter = config.lr_scheduler.max_iter
+    progress = Progress(first_iteration=run.iteration, max_iter=max_iter)
+    if _is_due(run, config.val_freq) and run.evaluated != run.iteration:
+        _save(run, session, best=_evaluate_and_keep_best(run, session))
+    for iteration in range(run.iteration, max_iter):
+        waited = time.monotonic()
+        batches = [next(loader) for _ in range(config.accumulate)]
+        started = time.monotonic()
+        if iteration == progress.first_iteration:
+            _show_clips(run, batches[0], session.events)
+        metrics = train_step(run, batches)
+        run.iteration = iteration + 1
+        progress.count(run.window, metrics, data_seconds=started - waited, seconds=time.monotonic() - waited)
+        asked_to_stop = _agree(run, session, batches, metrics)
+        if run.iteration % config.print_freq == 0 or run.iteration == max_iter:
+            progress.report(run, session.events)
+        best = False
+        if _is_due(run, config.val_freq) and not asked_to_stop:
+            best = _evaluate_and_keep_best(run, session)
+            asked_to_stop = run.evaluated != run.iteration
+        if best or asked_to_stop or _is_due(run, config.ckpt_freq or config.val_freq):
+            _save(run, session, best=best)
+        if asked_to_stop and run.iteration < max_iter:
+            LOGGER.info("stopped as asked after iteration %d of %d; start again to go on", run.iteration, max_iter)
+            return Outcome(finished=False, iteration=run.iteration)
+    return Outcome(finished=run.evaluated == run.iteration, iteration=run.iteration)
+
+
+def _is_due(run: Run, every: int) -> bool:
+    return run.iteration > 0 and (run.iteration % every == 0 or run.iteration == run.config.lr_scheduler.max_iter)
+
+
+def _agree(run: Run, session: Session, batches: list[Batch], metrics: dict[str, float]) -> bool:
+    """Let all ranks know what one of them has met in this step; True where one was asked to stop.
+
+    Raises `UserError` on all ranks at the same step for a loss that is not finite, or for too many broken videos.
+    """
+    new = [line for batch in batches for line in batch.broken if line not in session.broken]
+    not_finite = not torch.isfinite(torch.tensor(metrics["loss"])).item()
+    flags = sum_over_ranks([float(bool(session.stop)), float(not_finite), float(len(new))], run.world)
+    if flags[1]:
+        _refuse_not_finite(run, batches, not_finite)
+    if flags[2]:
+        _note_broken(run, session, new)
+    return flags[0] > 0
+
+
+def _refuse_not_finite(run: Run, batches: list[Batch], mine: bool) -> None:
+    videos = [int(index) for batch in batches for index in batch.video_index] if mine else []
+    numbers = sorted(index + 1 for part in gather_objects(videos, run.world) for index in part)
+    raise UserError(
+        f"iteration {run.iteration}: the loss is not finite on the videos number {numbers} of "
+        f"{run.config.train_source}; no checkpoint was written from it: lower the rate (base_lr, warmup_lr), set "
+        "clip_gradient, or start again from ckpt.pth.tar with another of them"
+    )
+
+
+def _note_broken(run: Run, session: Session, new: list[str]) -> None:
+    for line in sorted({line for part in gather_objects(new, run.world) for line in part}):
+        if line not in session.broken:
+            session.broken[line] = run.iteration
+            LOGGER.warning("broken video %d, another drawn in its place: %s", len(session.broken), line)
+    limit = run.config.bad_data.limit
+    if len(session.broken) > limit:
+        _save(run, session, best=False)
+        raise UserError(
+            f"{len(session.broken)} broken videos, bad_data.limit is {limit}: mend or leave out the videos named in "
+            "log.txt, or raise the limit; start again to go on from this iteration"
+        )
+
+
+def _evaluate_and_keep_best(run: Run, session: Session) -> bool:
+    """Evaluate, log and record; True where this is the best so far. `run.evaluated` says whether it was finished."""
+    settle_running_stats(run.method, run.world, average=bool(run.config.model.kwargs.get("bn_sync_stats", False)))
+    evaluation = session.evaluate()
+    if evaluation is None:
+        return False
+    run.evaluated = run.iteration
+    name = evaluation.protocol.name
+    LOGGER.info("evaluation at iteration %d: %s", run.iteration, evaluation.line())
+    session.events.scalars(
+        {
+            f"val_{name}/top1": evaluation.top1,
+            f"val_{name}/top5": evaluation.top5,
+            f"val_{name}/mean_class": evaluation.mean_class,
+        },
+        run.iteration,
+    )
+    session.events.flush()
+    best = evaluation.top1 > run.best_metric  # False for NaN
+    if best:
+        run.best_metric, run.best_iteration = evaluation.top1, run.iteration
+    LOGGER.info("best so far: top-1 %.2f [%s] at iteration %d", run.best_metric, name, run.best_iteration)
+    return best
+
+
+def _save(run: Run, session: Session, *, best: bool) -> None:
+    settle_running_stats(run.method, run.world, average=bool(run.config.model.kwargs.get("bn_sync_stats", False)))
+    finite = torch.stack([parameter.isfinite().all() for parameter in run.method.parameters()])
+    if not finite.all():
+        raise UserError(
+            f"iteration {run.iteration}: a parameter is not finite; no checkpoint was written, the last one stays: "
+            "lower the rate (base_lr, warmup_lr) or set clip_gradient, and start again from it"
+        )
+    if run.world.rank == 0:
+        save_checkpoint(session.folder, {**session.extra, **run.state()}, best=best)
+
+
+def _show_clips(run: Run, batch: Batch, events: Events) -> None:
+    device = run.world.device
+    shown = slice(0, CLIPS_IN_A_PICTURE)
+    clips, _ = run.transform(batch.frames[shown].to(device), batch.label[shown].to(device), batch.position[shown])
+    events.clips("train/clips", clips, run.iteration + 1)

@@ -1,0 +1,63 @@
+"""One iteration: forward, backward, update."""
+
+import contextlib
+from collections.abc import Sequence
+
+import torch
+from torch.nn.parallel import DistributedDataParallel
+
+from datasets.loaders import Batch
+from engine.optimizer import autocast_for, clip_gradients, set_learning_rate
+from engine.run import Run
+from utils.loss import cross_entropy
+from utils.random_streams import torch_seed
+
+
+def train_step(run: Run, batches: Sequence[Batch]) -> dict[str, float]:
+    """Train on `batches` (their gradients averaged) and return this rank's loss and accuracies.
+
+    loss is the mean cross entropy; top1 and top5 are percent of clips, against the larger part of a mixed label.
+    `run.iteration` is left as it is: the caller counts the iteration as finished.
+    """
+    set_learning_rate(run.optimizer, run.schedule.rate(run.iteration))
+    # Dropout: a function of (seed, iteration, rank) like every other random number, so nothing need be saved.
+    torch.manual_seed(torch_seed(run.config.seed, "dropout", run.iteration, run.world.rank))
+    totals = [_accumulate(run, batch, len(batches), last=batch is batches[-1]) for batch in batches]
+    if run.config.clip_gradient is not None:
+        run.scaler.unscale_(run.optimizer)
+        clip_gradients(run.method.parameters(), run.config.clip_gradient)
+    run.scaler.step(run.optimizer)
+    run.scaler.update()
+    run.optimizer.zero_grad(set_to_none=True)
+    if run.ema is not None:
+        run.ema.update_parameters(run.method)
+        _copy_buffers(run.method, run.ema.module)
+    loss, top1, top5 = torch.stack(totals).mean(dim=0).tolist()
+    return {"loss": loss, "top1": top1, "top5": top5}
+
+
+def _accumulate(run: Run, batch: Batch, parts: int, *, last: bool) -> torch.Tensor:
+    """Add one batch's gradients, 1/`parts` of them; returns (loss, top1, top5) on the device."""
+    device = run.world.device
+    frames = batch.frames.to(device, non_blocking=True)
+    labels = batch.label.to(device, non_blocking=True)
+    clips, targets = run.transform(frames, labels, batch.position)
+    wait = not last and isinstance(run.model, DistributedDataParallel)
+    with run.model.no_sync() if wait else contextlib.nullcontext():
+        with autocast_for(run.config.precision, device):
+            logits = run.model(clips)
+        loss = cross_entropy(logits.float(), targets)
+        run.scaler.scale(loss / parts).backward()
+    return torch.stack([loss.detach(), *_accuracies(logits.detach(), targets)])
+
+
+def _accuracies(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    best = logits.topk(min(5, logits.shape[1]), dim=1).indices
+    hits = best == targets.argmax(dim=1, keepdim=True)
+    return 100.0 * hits[:, 0].float().mean(), 100.0 * hits.any(dim=1).float().mean()
+
+
+def _copy_buffers(source: torch.nn.Module, target: torch.nn.Module) -> None:
+    """Running statistics are averages already: the averaged weights go with the latest ones."""
+    for ours, theirs in zip(target.buffers(), source.buffers()):
+        ours.copy_(theirs)

@@ -1,0 +1,53 @@
+"""Train or evaluate one experiment.
+
+python main.py --config exps/<set>/<name>/config.yaml                train; go on where an earlier start stopped
+python main.py --config ... --evaluate [--load-path FILE]            score the validation list and exit
+python main.py --config ... --check                                  build everything, try it, print, write nothing
+torchrun --nproc-per-node 2 main.py --config ...                     the same on two ranks; srun likewise
+"""
+
+import argparse
+
+from engine import distributed
+from engine.commands import check, evaluate_only, train_experiment
+from engine.config_checks import engine_mistakes, protocol_overrides
+from engine.experiment import Experiment
+from methods import kwargs_mistakes
+from utils.config_file import load_config, repository_path
+from utils.errors import run_command
+
+
+def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line; see the module's docstring."""
+    parser = argparse.ArgumentParser(description="Train or evaluate one experiment.")
+    parser.add_argument("--config", required=True, help="the experiment's config.yaml; results go into its folder")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. common.batch_size=8")
+    parser.add_argument("--load-path", help="checkpoint to evaluate, or to start training from")
+    parser.add_argument("--protocol", help="center, dense, or a protocol's name; in place of the config's")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--evaluate", action="store_true", help="score the validation list and exit")
+    mode.add_argument("--check", action="store_true", help="build everything, try it, print, write nothing")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the config, start the ranks, do what was asked; returns the exit status."""
+    options = parse_options(arguments)
+    overrides = [*options.set, *protocol_overrides(options.protocol)]
+    if options.load_path and not options.evaluate:
+        overrides.append(f"common.model.pretrained={options.load_path}")
+    config = load_config(options.config, overrides, checks=(kwargs_mistakes, engine_mistakes))
+    experiment = Experiment(folder=repository_path(options.config).parent)
+    world = distributed.start(config.timeout)
+    try:
+        if options.check:
+            return check(config, world)
+        if options.evaluate:
+            return evaluate_only(config, experiment, world, load_path=options.load_path)
+        return train_experiment(config, experiment, world)
+    finally:
+        distributed.stop(world)
+
+
+if __name__ == "__main__":
+    run_command(main)

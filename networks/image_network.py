@@ -1,0 +1,18 @@
+"""What every network for pictures offers beside `forward`."""
+
+from torch import nn
+
+
+class ImageNetwork(nn.Module):
+    """(N, in_channels, H, W) -> pooled features (N, feature_dim)."""
+
+    feature_dim: int
+
+    @property
+    def first_conv(self) -> nn.Conv2d:
+        """The convolution that sees the input."""
+        raise NotImplementedError(f"{type(self).__name__} must name its first convolution")
+
+    def residual_blocks(self) -> list[list[nn.Module]]:
+        """Blocks per stage, each with a slot `before_first_conv` that its residual branch starts with."""
+        raise NotImplementedError(f"{type(self).__name__} must list its residual blocks")

@@ -73,7 +73,7 @@ def find_frame_names(folder: Path, *, modality: str = "RGB", template: str | Non
 
 def _commonest_template(names: list[str], folder: Path) -> str:
     series: dict[tuple[str, str], list[str]] = {}
-    for name in names:
+    for name in sorted(names):
         match = NUMBERED.match(name)
         if match and not match["prefix"].startswith("flow_"):
             series.setdefault((match["prefix"], match["suffix"]), []).append(match["number"])

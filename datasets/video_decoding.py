@@ -28,8 +28,12 @@ def open_video(path: Path) -> av.container.InputContainer:
     if not streams:
         container.close()
         raise BrokenVideo(f"{path}: holds no video stream")
-    streams[0].codec_context.thread_count = 1
-    if max(streams[0].codec_context.width, streams[0].codec_context.height) > LARGEST_SIDE:
+    decoder = streams[0].codec_context
+    if decoder is None:
+        container.close()
+        raise BrokenVideo(f"{path}: the video stream is in no format that can be decoded")
+    decoder.thread_count = 1
+    if max(decoder.width, decoder.height) > LARGEST_SIDE:
         container.close()
         raise BrokenVideo(f"{path}: frames are larger than {LARGEST_SIDE} pixels a side")
     return container

@@ -44,7 +44,7 @@ class VideoSource:
         frames: dict[int, torch.Tensor] = {}
         for number, frame in enumerate(self._decode(video)):
             if number in wanted:
-                frames[number] = torch.from_numpy(upright(frame))
+                frames[number] = self._pixels(video, frame)
             if number == last:
                 break
         else:
@@ -60,6 +60,12 @@ class VideoSource:
                 yield from container.decode(video=0)
             except (av.FFmpegError, ValueError, MemoryError) as error:
                 raise BrokenVideo(f"{path}: decoding fails ({error})") from error
+
+    def _pixels(self, video: str, frame: av.VideoFrame) -> torch.Tensor:
+        try:
+            return torch.from_numpy(upright(frame))
+        except (av.FFmpegError, ValueError, MemoryError) as error:
+            raise BrokenVideo(f"{self.root / video}: a frame can't be turned into RGB ({error})") from error
 
     def describe(self) -> str:
         """See `FrameSource`."""

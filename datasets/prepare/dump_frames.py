@@ -10,9 +10,8 @@ command or FRAMES can't be written, 130 stopped by Ctrl-C.
 import argparse
 import functools
 import os
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from tqdm import tqdm
 from datasets.prepare.find_videos import VideoFile, find_videos
 from datasets.prepare.frame_dump import DumpOptions, DumpResult, dump_video, is_dumped
 from datasets.prepare.frame_folder import clear_leftovers
+from datasets.prepare.progress import progress_bar
 from datasets.prepare.worker_processes import run_in_processes
 from utils.errors import UserError, run_command
 
@@ -114,12 +114,11 @@ def _known_results(videos: list[VideoFile], frames: Path, options: DumpOptions) 
 
 def _new_results(
     videos: list[VideoFile], arguments: argparse.Namespace, options: DumpOptions
-) -> Iterator[tuple[VideoFile, DumpResult]]:
+) -> Generator[tuple[VideoFile, DumpResult], None, None]:
     """Dump the videos, with progress; each with its result as it is done."""
     work = functools.partial(dump_video, frames=arguments.frames, options=options)
     outcomes = run_in_processes(work, videos, workers=arguments.workers, patience=arguments.time_limit)
-    interval = 0.1 if sys.stderr.isatty() else 30.0  # a log file needs few lines
-    for outcome in tqdm(outcomes, total=len(videos), unit="video", mininterval=interval, disable=not videos):
+    for outcome in progress_bar(outcomes, total=len(videos), what="videos"):
         result = DumpResult("broken", outcome.failure) if outcome.failure else outcome.result
         if result.kind == "unwritable":
             raise UserError(f"FRAMES: {result.reason}; make room or change FRAMES, then run again to go on")

@@ -6,9 +6,12 @@ from typing import NamedTuple
 
 from utils.errors import UserError
 
-VIDEO_SUFFIXES = frozenset(
-    ".3gp .asf .avi .divx .f4v .flv .gif .m2ts .m4v .mjpeg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv "
-    ".y4m".split()
+VIDEO_SUFFIXES = tuple(
+    f".{name}"
+    for name in (
+        *("3gp", "asf", "avi", "divx", "f4v", "flv", "gif", "m2ts", "m4v", "mjpeg", "mkv", "mov", "mp4", "mpeg"),
+        *("mpg", "mts", "mxf", "ogv", "ts", "vob", "webm", "wmv", "y4m"),
+    )
 )
 
 
@@ -41,7 +44,7 @@ def find_videos(place: Path) -> FoundVideos:
     if not place.is_dir():
         raise UserError(f"VIDEOS: got {str(place)!r}, no such file or folder; needs a video, or a folder of videos")
     names = sorted(_file_names(place))
-    videos = [name for name in names if os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES]
+    videos = [name for name in names if name.lower().endswith(VIDEO_SUFFIXES)]
     if not videos:
         raise UserError(f"VIDEOS: {place} holds {len(names)} files, none a video by its suffix (.mp4, .avi, .webm ...)")
     root = place.resolve()

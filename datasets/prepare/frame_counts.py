@@ -1,22 +1,20 @@
-"""How many frames lie in a video's folder."""
+"""How many frames lie in a video's folder, and which folders below a root hold frames."""
 
-import json
 import os
 from pathlib import Path
 
 from datasets.broken_video import BrokenVideo
 from datasets.frame_names import find_frame_names
-from datasets.prepare.frame_writer import MARKER
+from datasets.prepare.frame_folder import read_marker
 
 
-def count_frames(folder: Path) -> int:
-    """Frames of a dumped folder: from its marker, or counted by their names; 0 where there are none."""
+def count_frames(folder: Path, *, modality: str = "RGB") -> int:
+    """Frames of a folder (modality "Flow": x flows), from `dump_frames`' marker or by their names; 0 if none."""
+    marker = read_marker(folder)
+    if marker is not None:
+        return int(marker["num_flows" if modality == "Flow" else "num_frames"])
     try:
-        return int(json.loads((folder / MARKER).read_text(encoding="utf-8"))["frames"])
-    except (OSError, ValueError, KeyError):
-        pass
-    try:
-        return find_frame_names(folder).count(folder)
+        return find_frame_names(folder, modality=modality).count(folder)
     except BrokenVideo:
         return 0
 

@@ -1,6 +1,6 @@
-"""One video to a folder of JPEGs: img_00001.jpg ..., and with flow flow_x_00001.jpg, flow_y_00001.jpg ... beside them."""
+"""One video to a folder of JPEGs: img_00001.jpg ..., and with flow flow_x_00001.jpg, flow_y_00001.jpg ... too."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,14 +63,14 @@ class FrameReader:
             if failure or (self.count < promised - 2 and self.count < FEWER_FRAMES * promised):
                 self.fault = f"{found}" + (f" ({failure})" if failure else "")
 
-    def _decode(self, container: av.container.InputContainer) -> Iterator[np.ndarray]:
+    def _decode(self, container: av.container.InputContainer) -> Generator[np.ndarray, None, str | None]:
         try:
             for frame in container.decode(video=0):
                 picture = upright(frame)
                 self.count += 1
                 yield picture
         except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
-            return str(error)
+            return getattr(error, "strerror", None) or str(error)
         return None
 
 

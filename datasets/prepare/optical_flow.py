@@ -23,7 +23,7 @@ class FlowOfFrames:
 
     def __init__(self) -> None:
         cv2.setNumThreads(1)
-        self._tvl1 = cv2.optflow.DualTVL1OpticalFlow_create()
+        self._tvl1 = cv2.optflow.DualTVL1OpticalFlow_create()  # type: ignore[attr-defined]  # not in its stubs
         self._previous: np.ndarray | None = None
 
     def next(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:

@@ -1,0 +1,90 @@
+"""The score file: everything that a list's scores mean, in one .npz that needs no pickle."""
+
+import os
+import zipfile
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class Results:
+    """Scores of N videos for K classes, and where they come from.
+
+    `scores` float32 (N, K), averaged over views by the protocol as `average` says ("logits" or "probabilities");
+    `labels`, `num_frames` int64 (N,); `paths` (N,) below `root`; `class_names` (K,); the rest is text.
+    """
+
+    scores: np.ndarray
+    labels: np.ndarray
+    paths: np.ndarray
+    class_names: np.ndarray
+    num_frames: np.ndarray
+    protocol: str
+    average: str
+    config: str
+    checkpoint: str
+    checkpoint_sha256: str
+    list_file: str
+    list_sha256: str
+    root: str
+    image_tmpl: str
+    versions: str
+
+    def save(self, path: Path) -> None:
+        """Write the file; it is complete before it takes its name."""
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.npz")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.savez_compressed(temporary, **{name: np.asarray(value) for name, value in asdict(self).items()})
+            temporary.replace(path)
+        except OSError as error:
+            raise UserError(f"{path}: can't be written ({error.strerror})") from error
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def probabilities(self) -> np.ndarray:
+        """float64 (N, K), rows summing to 1: softmax of averaged logits, or the averaged probabilities."""
+        scores = self.scores.astype(np.float64)
+        if self.average == "probabilities":
+            return scores
+        exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def load_results(path: Path) -> Results:
+    """Read a score file; `UserError` that says what is wrong with a missing, foreign, empty or damaged one."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such score file; anal_tools/get_reference_results.py writes one")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            values = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: not a score file that can be read ({error})") from error
+    missing = [field.name for field in fields(Results) if field.name not in values]
+    if missing:
+        raise UserError(f"{path}: not a score file of get_reference_results.py: it has no {', '.join(missing)}")
+    texts = {name: str(value) for name, value in values.items() if value.ndim == 0}
+    results = Results(**{field.name: texts.get(field.name, values[field.name]) for field in fields(Results)})
+    _check(results, path)
+    return results
+
+
+def _check(results: Results, path: Path) -> None:
+    count, classes = results.scores.shape if results.scores.ndim == 2 else (0, 0)
+    if count == 0:
+        raise UserError(f"{path}: holds no videos; evaluate a list with at least one")
+    if classes != len(results.class_names):
+        raise UserError(f"{path}: scores of {classes} classes, names of {len(results.class_names)}; write it anew")
+    if not len(results.labels) == len(results.paths) == len(results.num_frames) == count:
+        raise UserError(f"{path}: {count} rows of scores, {len(results.labels)} labels, {len(results.paths)} paths")
+    if not np.isfinite(results.scores).all():
+        bad = int((~np.isfinite(results.scores)).any(axis=1).sum())
+        raise UserError(f"{path}: scores of {bad} videos are not finite; the checkpoint has diverged")
+    if results.labels.min() < 0 or results.labels.max() >= classes:
+        raise UserError(
+            f"{path}: labels from {results.labels.min()} to {results.labels.max()}, needs 0 to {classes - 1}"
+        )

@@ -2,108 +2,149 @@
 
     python -m datasets.prepare.build_lists {ucf101,hmdb51} --frames DIR --labels DIR --split 1 --out DIR
     python -m datasets.prepare.build_lists {kinetics,activitynet} --frames DIR --labels FILE --out DIR
-    python -m datasets.prepare.build_lists folder --frames DIR --out DIR [--val-fraction 0.2]
+    python -m datasets.prepare.build_lists folder --frames DIR --out DIR [--val-fraction 0.2] [--group-regex REGEX]
     python -m datasets.prepare.build_lists folder --frames DIR --out DIR --train-list FILE --val-list FILE
 
-writes OUT/train.txt, val.txt, classInd.txt, README, and missing.txt with the videos that have no frames.
+writes OUT/train.txt, val.txt, classInd.txt, README, and missing.txt with the videos that have no frames. Flow has
+one picture less than a video has frames: lists for it are made with --modality Flow.
 """
 
 import argparse
+import re
 import shlex
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 
-from datasets.prepare import splits
-from datasets.prepare.frame_counts import count_frames
+from datasets.prepare.frame_counts import FrameFolders, count_frames
 from datasets.prepare.progress import progress_bar
+from datasets.prepare.split_folders import split_class_folders
+from datasets.prepare.splits import ListedVideo, Split, activitynet, hmdb51, kinetics, ready_lists, ucf101
 from utils.errors import UserError, run_command
 
-OFFICIAL = {
-    "ucf101": splits.ucf101,
-    "hmdb51": splits.hmdb51,
-    "kinetics": splits.kinetics,
-    "activitynet": splits.activitynet,
+NUMBERED_SPLITS = {"ucf101": ucf101, "hmdb51": hmdb51}
+SINGLE_SPLITS = {"kinetics": kinetics, "activitynet": activitynet}
+LABEL_FILES = {
+    "ucf101": "the folder ucfTrainTestlist",
+    "hmdb51": "the folder testTrainMulti_7030_splits",
+    "kinetics": "a csv file, or a folder of them (train, val)",
+    "activitynet": "activity_net.v1-3.min.json",
 }
-SPLITS = (1, 2, 3)
 SCANNING_THREADS = 16
 
 
-def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line; see the module's docstring."""
-    parser = argparse.ArgumentParser(description="Lists from official split files and folders of frames.")
-    parser.add_argument("dataset", choices=[*OFFICIAL, "folder"])
-    parser.add_argument("--frames", type=Path, required=True, help="folder that dump_frames wrote")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write the lists into")
-    parser.add_argument("--labels", type=Path, help="official split files; for folder: classInd.txt")
-    parser.add_argument("--split", type=int, default=1, choices=SPLITS, help="ucf101, hmdb51: which split")
-    parser.add_argument("--train-list", type=Path, help="folder: a list `path label` that exists already")
-    parser.add_argument("--val-list", type=Path, help="folder: likewise")
-    parser.add_argument("--val-fraction", type=float, default=0.2, help="folder: part for validation")
-    parser.add_argument("--group-regex", default=r"_g\d+", help="folder: what of a name its group is, kept together")
-    return parser.parse_args(arguments)
+def _fraction(text: str) -> float:
+    try:
+        fraction = float(text)
+    except ValueError:
+        fraction = -1.0
+    if not 0.0 < fraction < 1.0:
+        raise argparse.ArgumentTypeError(f"got {text!r}, needs a number between 0 and 1")
+    return fraction
 
 
-def read_split(options: argparse.Namespace) -> splits.Split:
-    """The split that the command line asks for."""
-    if not options.frames.is_dir():
-        raise UserError(f"--frames {options.frames}: no such folder; needs what dump_frames wrote")
-    if options.dataset != "folder":
-        if options.labels is None or not options.labels.exists():
-            raise UserError(f"--labels: got {options.labels}, needs {options.dataset}'s official split files")
-        return OFFICIAL[options.dataset](options.labels, options.frames, split=options.split)
-    if (options.train_list is None) != (options.val_list is None):
-        raise UserError("--train-list and --val-list: got one of them, needs both or none")
-    if options.train_list is not None:
-        return splits.ready_lists(options.train_list, options.val_list, options.labels)
-    if not 0 < options.val_fraction < 1:
-        raise UserError(f"--val-fraction: got {options.val_fraction}, needs a number between 0 and 1")
-    return splits.class_folders(options.frames, val_fraction=options.val_fraction, group_pattern=options.group_regex)
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"got {text!r}, needs a regular expression ({error})") from error
 
 
-def with_frames(videos: list[tuple[str, int]], frames: Path, what: str) -> tuple[list[str], list[str]]:
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--frames", type=Path, required=True, help="the folder that dump_frames wrote")
+    shared.add_argument("--out", type=Path, required=True, help="the folder to write the lists into")
+    shared.add_argument("--modality", choices=("RGB", "Flow"), default="RGB", help="what num_frames counts (RGB)")
+    parser = argparse.ArgumentParser(prog="python -m datasets.prepare.build_lists", description=__doc__.split("\n")[0])
+    datasets = parser.add_subparsers(dest="dataset", required=True, metavar="DATASET")
+    for name, files in LABEL_FILES.items():
+        official = datasets.add_parser(name, parents=[shared], help=f"labels: {files}")
+        official.add_argument("--labels", type=Path, required=True, help=files)
+        if name in NUMBERED_SPLITS:
+            official.add_argument("--split", type=int, choices=(1, 2, 3), default=1)
+    folder = datasets.add_parser("folder", parents=[shared], help="a folder per class, or two lists `path label`")
+    folder.add_argument("--val-fraction", type=_fraction, default=0.2, help="share of each class for val (0.2)")
+    folder.add_argument(
+        "--group-regex",
+        type=_pattern,
+        default=re.compile(r"_g\d+"),
+        metavar="REGEX",
+        help=r"what videos of one scene or person have in common in their names; they stay on one side (_g\d+)",
+    )
+    folder.add_argument("--train-list", type=Path, help="a ready list, `path label` a line; with --val-list")
+    folder.add_argument("--val-list", type=Path, help="likewise")
+    folder.add_argument("--labels", type=Path, metavar="CLASSIND", help="classInd.txt that names the lists' labels")
+    return parser
+
+
+def read_split(arguments: argparse.Namespace) -> Split:
+    """The split that the command line asks for, its paths pointed at the folders of frames that are there."""
+    if not arguments.frames.is_dir():
+        raise UserError(f"--frames: got {str(arguments.frames)!r}, no such folder; needs what dump_frames wrote")
+    folders = FrameFolders(arguments.frames)
+    if arguments.dataset in NUMBERED_SPLITS:
+        return NUMBERED_SPLITS[arguments.dataset](arguments.labels, folders, split=arguments.split)
+    if arguments.dataset in SINGLE_SPLITS:
+        return SINGLE_SPLITS[arguments.dataset](arguments.labels, folders)
+    if (arguments.train_list is None) != (arguments.val_list is None):
+        raise UserError("--train-list, --val-list: got one of them, needs both or none")
+    if arguments.train_list:
+        return ready_lists(arguments.train_list, arguments.val_list, folders, class_file=arguments.labels)
+    if arguments.labels:
+        raise UserError("--labels: got it without --train-list and --val-list, needs these too; folders name classes")
+    return split_class_folders(folders, val_fraction=arguments.val_fraction, group_pattern=arguments.group_regex)
+
+
+def with_frames(videos: list[ListedVideo], arguments: argparse.Namespace, what: str) -> tuple[list[str], list[str]]:
     """List lines of the videos whose frames are there, and the paths of those whose aren't."""
     with ThreadPoolExecutor(SCANNING_THREADS) as pool:
-        counted = pool.map(lambda video: count_frames(frames / video[0]), videos)
-        counts = list(progress_bar(counted, total=len(videos), what=f"{what} videos"))
-    lines = [f"{path} {count} {label}" for (path, label), count in zip(videos, counts) if count]
-    return lines, [path for (path, _), count in zip(videos, counts) if not count]
-
-
-def write_lists(split: splits.Split, options: argparse.Namespace, command: str) -> str:
-    """Write all files; returns what was done, in a few lines."""
-    train, no_train = with_frames(split.train, options.frames, "train")
-    val, no_val = with_frames(split.val, options.frames, "val")
-    missing = [*no_train, *no_val]
-    if not train and not val:
-        raise UserError(
-            f"{options.frames}: has frames of none of the {len(missing)} videos, e.g. not of {missing[0]}; "
-            "is it the folder that dump_frames wrote?"
+        counted = pool.map(
+            lambda video: count_frames(arguments.frames / video.path, modality=arguments.modality), videos
         )
-    names = [f"{number} {name}" for number, name in enumerate(split.class_names, start=1)]
-    summary = (
-        f"{len(split.class_names)} classes; train.txt {len(train)} of {len(split.train)} videos, "
-        f"val.txt {len(val)} of {len(split.val)}; without frames {len(missing)}"
-    )
-    readme = f"{options.dataset}, {date.today()}\n{summary}\nframes: {options.frames}\nmade by: {command}\n"
-    options.out.mkdir(parents=True, exist_ok=True)
-    for file, lines in (("train.txt", train), ("val.txt", val), ("classInd.txt", names), ("missing.txt", missing)):
-        (options.out / file).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    (options.out / "README").write_text(readme, encoding="utf-8")
-    return summary
+        counts = list(progress_bar(counted, total=len(videos), what=f"{what} videos"))
+    lines = [f"{video.path} {count} {video.label}" for video, count in zip(videos, counts) if count]
+    return lines, [video.path for video, count in zip(videos, counts) if not count]
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Read the split, count frames, write lists; returns the exit status."""
-    options = parse_options(arguments)
-    words = sys.argv[1:] if arguments is None else arguments
-    command = shlex.join(["python", "-m", "datasets.prepare.build_lists", *words])
-    summary = write_lists(read_split(options), options, command)
-    print(f"{summary}; written to {options.out}")
-    missing = (options.out / "missing.txt").stat().st_size
+def write_lists(split: Split, arguments: argparse.Namespace, command: str) -> list[str]:
+    """Write all files; returns lines that say what was done. A side without videos gets no list."""
+    listed, missing = {}, []
+    report = [f"{len(split.class_names)} classes"]
+    for name, videos in (("train", split.train), ("val", split.val)):
+        listed[name], absent = with_frames(videos, arguments, name)
+        missing += absent
+        report.append(f"{name}.txt: {len(listed[name])} of {len(videos)} videos" if videos else f"no {name} videos")
+    if not listed["train"] and not listed["val"]:
+        example = f", e.g. not of {missing[0]}" if missing else ""
+        raise UserError(
+            f"--frames: {arguments.frames} has frames of none of the {len(missing)} videos{example}; "
+            "needs the folder that dump_frames wrote"
+        )
     if missing:
-        print(f"videos without frames were left out; they are listed in {options.out / 'missing.txt'}")
+        report.append(f"missing.txt: {len(missing)} videos without frames were left out")
+    names = [f"{number} {name}" for number, name in enumerate(split.class_names, start=1)]
+    made = f"made {datetime.now():%Y-%m-%d %H:%M} by: {command}"
+    readme = [f"Lists of {arguments.dataset}, {arguments.modality}", made, f"frames: {arguments.frames}", *report]
+    files = {"train.txt": listed["train"], "val.txt": listed["val"], "classInd.txt": names, "missing.txt": missing}
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for file, lines in {**files, "README": readme}.items():
+        if lines:
+            (arguments.out / file).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        else:
+            (arguments.out / file).unlink(missing_ok=True)
+    return report
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Read the split, count frames, write lists; returns the exit status."""
+    words = sys.argv[1:] if words is None else words
+    arguments = _parser().parse_args(words)
+    command = shlex.join(["python", "-m", "datasets.prepare.build_lists", *words])
+    for line in write_lists(read_split(arguments), arguments, command):
+        print(line)
+    print(f"written to {arguments.out}")
     return 0
 
 

@@ -15,6 +15,11 @@ VIDEO_SUFFIXES = tuple(
 )
 
 
+def without_suffix(name: str) -> str:
+    """A video's path less its suffix, which is where `dump_frames` puts its frames; other dots stay."""
+    return os.path.splitext(name)[0] if name.lower().endswith(VIDEO_SUFFIXES) else name
+
+
 class VideoFile(NamedTuple):
     """A video and where its frames go: `name` is its path below the searched folder, `folder` the same less the suffix.
 
@@ -48,7 +53,7 @@ def find_videos(place: Path) -> FoundVideos:
     if not videos:
         raise UserError(f"VIDEOS: {place} holds {len(names)} files, none a video by its suffix (.mp4, .avi, .webm ...)")
     root = place.resolve()
-    found = [VideoFile(root / name, name, os.path.splitext(name)[0]) for name in videos]
+    found = [VideoFile(root / name, name, without_suffix(name)) for name in videos]
     return FoundVideos(_with_faults(found), len(names) - len(videos))
 
 

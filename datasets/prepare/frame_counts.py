@@ -1,6 +1,7 @@
-"""How many frames lie in a video's folder, and which folders below a root hold frames."""
+"""Which folders of frames there are, and how many frames lie in each."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from datasets.broken_video import BrokenVideo
@@ -19,11 +20,28 @@ def count_frames(folder: Path, *, modality: str = "RGB") -> int:
         return 0
 
 
-def video_folders(frames: Path) -> dict[str, list[str]]:
-    """Folders that hold frames, by their last name: `id` -> paths below `frames` (with or without class folders)."""
-    found: dict[str, list[str]] = {}
-    for folder, _, files in os.walk(frames):
-        if files and Path(folder) != frames:
-            path = Path(folder).relative_to(frames).as_posix()
-            found.setdefault(Path(folder).name, []).append(path)
-    return found
+class FrameFolders:
+    """The folders below a root. Each is listed once at most, and folders of frames not at all: they are large."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._names: dict[str, frozenset[str]] = {}
+
+    def inside(self, folder: str = "") -> frozenset[str]:
+        """Names of the folders in `folder`, hidden ones left out."""
+        if folder not in self._names:
+            try:
+                with os.scandir(self.root / folder) as entries:
+                    names = frozenset(entry.name for entry in entries if entry.name[0] != "." and entry.is_dir())
+            except OSError:
+                names = frozenset()
+            self._names[folder] = names
+        return self._names[folder]
+
+    def first_of(self, candidates: Sequence[str]) -> str:
+        """The first of the candidate paths that is there; the first one of all where none is."""
+        for path in candidates:
+            parent, name = os.path.split(path)
+            if name in self.inside(parent):
+                return path
+        return candidates[0]

@@ -1,165 +1,192 @@
-"""Official split files, each read into the same form: names of classes, and (video, label) of train and val."""
+"""Official split files, each read into the same form: names of classes, and (video, label) of train and val.
+
+Every function takes the place of the labels and the folders of frames that are there; a video's frames may lie in a
+folder of its class or not. Faulty files raise `UserError` with file:line.
+"""
 
 import csv
 import json
-import re
-from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from datasets.prepare.frame_counts import video_folders
+from datasets.list_file import read_list
+from datasets.prepare.find_videos import without_suffix
+from datasets.prepare.frame_counts import FrameFolders
 from utils.errors import UserError
-from utils.random_streams import stream
+
+KINETICS_COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
+KINETICS_SPLITS = {"train": "train", "val": "val", "validate": "val", "validation": "val"}  # test has no labels
+HMDB51_CLASSES = 51
+ANY_LABEL = 10**6
+
+
+class ListedVideo(NamedTuple):
+    """`path` of the frames below the frames folder, `label` from 0."""
+
+    path: str
+    label: int
 
 
 class Split(NamedTuple):
-    """`train` and `val`: (path of the frames below the frames folder, label) in the order of the official files."""
+    """Videos of `train` and `val` in the order of the official files; either may be empty."""
 
     class_names: list[str]
-    train: list[tuple[str, int]]
-    val: list[tuple[str, int]]
+    train: list[ListedVideo]
+    val: list[ListedVideo]
 
 
-def _lines(file: Path, what: str) -> list[str]:
+def _lines(file: Path, needs: str) -> list[tuple[int, str]]:
+    """(line number, text) of every line that isn't blank."""
     if not file.is_file():
-        raise UserError(f"{file}: no such file; needs {what}")
-    return [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        raise UserError(f"{file}: no such file; needs {needs}")
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file}: not UTF-8 text ({error.reason} at byte {error.start}); needs {needs}") from error
+    numbered = [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    if not numbered:
+        raise UserError(f"{file}: is empty; needs {needs}")
+    return numbered
 
 
-def _stem(name: str) -> str:
-    """A video's name without its suffix; a dot inside the name stays."""
-    return re.sub(r"\.(avi|mp4|mkv|webm|mov)$", "", name, flags=re.IGNORECASE)
+def read_classes(file: Path) -> list[str]:
+    """Names by label from a classInd.txt: lines `number name`, counted from 1 or 0 and in any order, or `name`."""
+    lines = [line for _, line in _lines(file, "a line per class: `number name`")]
+    pairs = [line.split(maxsplit=1) for line in lines]
+    by_number = {int(pair[0]): pair[1] for pair in pairs if len(pair) == 2 and pair[0].isdecimal()}
+    if sorted(by_number) in (list(range(len(lines))), list(range(1, len(lines) + 1))):
+        return [by_number[number] for number in sorted(by_number)]
+    return lines
 
 
-def ucf101(labels: Path, frames: Path, *, split: int) -> Split:
+def _nested_or_flat(class_name: str, video: str, folders: FrameFolders) -> str:
+    return folders.first_of([f"{class_name}/{video}", video, f"{class_name.replace(' ', '_')}/{video}"])
+
+
+def ucf101(labels: Path, folders: FrameFolders, *, split: int) -> Split:
     """UCF101's ucfTrainTestlist: classInd.txt, trainlist0N.txt, testlist0N.txt (N 1 to 3)."""
-    what = "UCF101's ucfTrainTestlist folder"
-    names = [line.split(maxsplit=1)[1] for line in _lines(labels / "classInd.txt", what)]
+    names = read_classes(labels / "classInd.txt")
     label_of = {name: label for label, name in enumerate(names)}
 
-    def read(file: str) -> list[tuple[str, int]]:
-        videos = [_stem(line.split()[0]) for line in _lines(labels / file, what)]
-        return [(video, label_of[video.split("/")[0]]) for video in videos]
+    def read(file: Path) -> list[ListedVideo]:
+        videos = []
+        for number, line in _lines(file, "UCF101's ucfTrainTestlist folder, from the official site"):
+            class_name, slash, name = line.split()[0].partition("/")
+            if not slash or class_name not in label_of:
+                raise UserError(f"{file}:{number}: got {line!r}, needs `class/video.avi` with a class of classInd.txt")
+            video = _nested_or_flat(class_name, without_suffix(name), folders)
+            videos.append(ListedVideo(video, label_of[class_name]))
+        return videos
 
-    return Split(names, read(f"trainlist{split:02d}.txt"), read(f"testlist{split:02d}.txt"))
+    return Split(names, read(labels / f"trainlist{split:02d}.txt"), read(labels / f"testlist{split:02d}.txt"))
 
 
-def hmdb51(labels: Path, frames: Path, *, split: int) -> Split:
+def hmdb51(labels: Path, folders: FrameFolders, *, split: int) -> Split:
     """HMDB51's 70/30 splits: <class>_test_splitN.txt with `video 0|1|2` (1 train, 2 test, 0 neither)."""
     suffix = f"_test_split{split}.txt"
     files = sorted(labels.glob(f"*{suffix}"))
-    if not files:
-        raise UserError(f"{labels}: no *{suffix} in it; needs HMDB51's testTrainMulti_7030_splits folder")
+    if len(files) != HMDB51_CLASSES:
+        raise UserError(
+            f"{labels}: got {len(files)} files *{suffix}, needs {HMDB51_CLASSES}: HMDB51's testTrainMulti_7030_splits"
+        )
     names = [file.name.removesuffix(suffix) for file in files]
-    parts: dict[str, list[tuple[str, int]]] = {"0": [], "1": [], "2": []}
+    parts: dict[str, list[ListedVideo]] = {"0": [], "1": [], "2": []}
     for label, (name, file) in enumerate(zip(names, files)):
-        for line in _lines(file, "lines `video 0|1|2`"):
-            video, part = line.rsplit(maxsplit=1)
-            parts[part].append((f"{name}/{_stem(video)}", label))
+        for number, line in _lines(file, "lines `video 0|1|2`"):
+            video, _, part = line.rpartition(" ")
+            if part not in parts or not video:
+                raise UserError(f"{file}:{number}: got {line!r}, needs `video 0|1|2`")
+            path = _nested_or_flat(name, without_suffix(video.strip()), folders)
+            parts[part].append(ListedVideo(path, label))
     return Split(names, parts["1"], parts["2"])
 
 
-def _find(found: dict[str, list[str]], video: str, otherwise: str) -> str:
-    """Where the frames of a video lie, with or without class folders; `otherwise` names it where they don't."""
-    return found.get(video, [otherwise])[0]
+def kinetics(labels: Path, folders: FrameFolders) -> Split:
+    """Kinetics csv files (label, youtube_id, time_start, time_end, split), one or a folder of them; classes sorted.
 
-
-def kinetics(labels: Path, frames: Path, *, split: int) -> Split:
-    """Kinetics csv files (label, youtube_id, time_start, time_end, split), one or a folder of them.
-
-    Frames lie in `<id>_<start>_<end>` (six digits each), or in `<id>`, with or without class folders.
+    Frames lie in `<id>_<start>_<end>` (six digits each), or in `<id>`. A csv may hold one split only.
     """
     files = sorted(labels.glob("*.csv")) if labels.is_dir() else [labels]
-    found = video_folders(frames)
-    rows = []
-    for file in files:
-        _lines(file, "Kinetics' csv: label,youtube_id,time_start,time_end,split")
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            rows += list(csv.DictReader(lines))
-    missing = {"label", "youtube_id", "time_start", "time_end", "split"} - set(rows[0] if rows else ())
-    if missing:
-        raise UserError(f"{labels}: no column {', '.join(sorted(missing))}; needs Kinetics' csv")
+    if not files:
+        raise UserError(f"{labels}: no .csv in it; needs Kinetics' csv files ({','.join(KINETICS_COLUMNS)})")
+    rows = [row for file in files for row in _kinetics_rows(file)]
     names = sorted({row["label"] for row in rows})
     label_of = {name: label for label, name in enumerate(names)}
-    parts: dict[str, list[tuple[str, int]]] = {"train": [], "val": []}
+    parts: dict[str, list[ListedVideo]] = {"train": [], "val": []}
     for row in rows:
-        clip = f"{row['youtube_id']}_{int(float(row['time_start'])):06d}_{int(float(row['time_end'])):06d}"
-        path = found.get(clip, found.get(row["youtube_id"], [f"{row['label']}/{clip}"]))[0]
-        part = "val" if row["split"].startswith("val") else row["split"]
-        if part in parts:
-            parts[part].append((path, label_of[row["label"]]))
+        clip, video, name = row["clip"], row["youtube_id"], row["label"]
+        under = name.replace(" ", "_")
+        candidates = [f"{name}/{clip}", f"{under}/{clip}", clip, f"{name}/{video}", f"{under}/{video}", video]
+        part = KINETICS_SPLITS.get(row["split"])
+        if part:
+            parts[part].append(ListedVideo(folders.first_of(candidates), label_of[name]))
     return Split(names, parts["train"], parts["val"])
 
 
-def activitynet(labels: Path, frames: Path, *, split: int) -> Split:
-    """ActivityNet's json; a video's label is that of its longest annotation; frames lie in `v_<id>` or `<id>`."""
+def _kinetics_rows(file: Path) -> list[dict[str, str]]:
+    """The labelled rows of a csv, with `clip`, the name of the trimmed video."""
+    _lines(file, "Kinetics' csv")
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        reader = csv.DictReader(lines)
+        absent = [column for column in KINETICS_COLUMNS if column not in (reader.fieldnames or ())]
+        if absent:
+            raise UserError(f"{file}:1: no column {', '.join(absent)}; needs {','.join(KINETICS_COLUMNS)}")
+        rows = []
+        for row in reader:
+            try:
+                start, end = (int(float(row[column])) for column in ("time_start", "time_end"))
+                row["clip"] = f"{row['youtube_id']}_{start:06d}_{end:06d}"
+            except (TypeError, ValueError):
+                raise UserError(f"{file}:{reader.line_num}: got {list(row.values())}, needs times in seconds") from None
+            if row["label"] and row["split"] in KINETICS_SPLITS:
+                rows.append(row)
+    return rows
+
+
+def activitynet(labels: Path, folders: FrameFolders) -> Split:
+    """ActivityNet's json. A video's label is that of its longest annotation, of the first among equals.
+
+    Frames lie in `v_<id>` or `<id>`; videos without annotations (the testing subset) are left out.
+    """
+    _lines(labels, "activity_net.v1-3.min.json")
+    parts: dict[str, list[tuple[str, str]]] = {"training": [], "validation": [], "testing": []}
     try:
-        database = json.loads("\n".join(_lines(labels, "activity_net.v1-3.min.json")))["database"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{labels}: not ActivityNet's json with a `database` ({error})") from error
-    found = video_folders(frames)
-    labelled = {name: entry for name, entry in database.items() if entry.get("annotations")}
-
-    def longest(entry: dict) -> str:
-        return max(entry["annotations"], key=lambda each: each["segment"][1] - each["segment"][0])["label"]
-
-    names = sorted({each["label"] for entry in labelled.values() for each in entry["annotations"]})
+        for video, entry in json.loads(labels.read_bytes())["database"].items():
+            if entry["annotations"]:
+                parts[entry["subset"]].append((video, _longest_label(entry)))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{labels}: not ActivityNet's json ({type(error).__name__}: {error}); "
+            "needs database: {id: {subset, annotations: [{label, segment}]}}"
+        ) from error
+    names = sorted({label for videos in parts.values() for _, label in videos})
     label_of = {name: label for label, name in enumerate(names)}
-    parts: dict[str, list[tuple[str, int]]] = {"training": [], "validation": [], "testing": []}
-    for name, entry in labelled.items():
-        path = found.get(f"v_{name}", [_find(found, name, f"v_{name}")])[0]
-        parts[entry["subset"]].append((path, label_of[longest(entry)]))
-    return Split(names, parts["training"], parts["validation"])
+
+    def listed(subset: str) -> list[ListedVideo]:
+        return [
+            ListedVideo(folders.first_of([f"v_{video}", video, f"{name}/v_{video}"]), label_of[name])
+            for video, name in parts[subset]
+        ]
+
+    return Split(names, listed("training"), listed("validation"))
 
 
-def ready_lists(train: Path, val: Path, class_file: Path | None) -> Split:
-    """Two lists `path label` that exist already; a video's suffix is left out of its path."""
+def _longest_label(entry: dict[str, Any]) -> str:
+    longest = max(entry["annotations"], key=lambda annotation: annotation["segment"][1] - annotation["segment"][0])
+    return str(longest["label"])
 
-    def read(file: Path) -> list[tuple[str, int]]:
-        pairs = [line.rsplit(maxsplit=1) for line in _lines(file, "lines `path label`")]
-        faults = [pair for pair in pairs if len(pair) != 2 or not pair[1].isdecimal()]
-        if faults:
-            raise UserError(f"{file}: got {' '.join(faults[0])!r}, needs lines `path label`, labels from 0")
-        return [(_stem(path), int(label)) for path, label in pairs]
+
+def ready_lists(train: Path, val: Path, folders: FrameFolders, *, class_file: Path | None) -> Split:
+    """Two lists `path [num_frames] label` that exist already; paths may name video files or folders of frames."""
+    names = read_classes(class_file) if class_file else None
+
+    def read(file: Path) -> list[ListedVideo]:
+        records = read_list(file, num_class=len(names) if names else ANY_LABEL, frames_required=False)
+        paths = [records[index].path for index in range(len(records))]
+        found = [folders.first_of([without_suffix(path), path]) for path in paths]
+        return [ListedVideo(path, int(label)) for path, label in zip(found, records.labels)]
 
     lists = read(train), read(val)
-    count = 1 + max(label for _, label in [*lists[0], *lists[1]])
-    names = [f"class {label}" for label in range(count)]
-    if class_file is not None:
-        names = [line.split(maxsplit=1)[-1] for line in _lines(class_file, "lines `number name`")]
-    if len(names) < count:
-        raise UserError(f"{class_file}: names {len(names)} classes, the lists have labels up to {count - 1}")
+    if names is None:
+        names = [f"class {label}" for label in range(1 + max(video.label for video in [*lists[0], *lists[1]]))]
     return Split(names, *lists)
-
-
-def class_folders(frames: Path, *, val_fraction: float, group_pattern: str) -> Split:
-    """A folder per class; videos of one group (`group_pattern`, e.g. the same scene) stay on one side."""
-    names = sorted(folder.name for folder in frames.iterdir() if folder.is_dir() and not folder.name.startswith("."))
-    if not names:
-        raise UserError(f"{frames}: no folders in it; needs a folder per class")
-    train: list[tuple[str, int]] = []
-    val: list[tuple[str, int]] = []
-    for label, name in enumerate(names):
-        videos = sorted(
-            folder.name for folder in (frames / name).iterdir() if folder.is_dir() and folder.name[0] != "."
-        )
-        chosen = _choose_groups(videos, label, val_fraction=val_fraction, group_pattern=group_pattern)
-        for video in videos:
-            (val if video in chosen else train).append((f"{name}/{video}", label))
-    return Split(names, train, val)
-
-
-def _choose_groups(videos: Iterable[str], label: int, *, val_fraction: float, group_pattern: str) -> set[str]:
-    """Whole groups for validation, at random but alike at every call, until they hold the fraction."""
-    groups: dict[str, list[str]] = {}
-    for video in videos:
-        match = re.search(group_pattern, video)
-        groups.setdefault(match[0] if match else video, []).append(video)
-    total = sum(map(len, groups.values()))
-    chosen: set[str] = set()
-    names = sorted(groups)
-    for place in stream(0, "validation split", label).permutation(len(names)):
-        if len(chosen) >= round(val_fraction * total):
-            break
-        chosen.update(groups[names[place]])
-    return chosen

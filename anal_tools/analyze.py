@@ -2,7 +2,8 @@
 
     python anal_tools/analyze.py results.npz --out DIR [--root FOLDER]
 
-writes DIR/confusion_matrix.csv and .png, per_class.csv, errors_top100.csv, errors.html, confused_pairs.csv, summary.json.
+writes DIR/confusion_matrix.csv and .png, per_class.csv, errors_top100.csv, errors.html, confused_pairs.csv,
+summary.json.
 """
 
 import argparse

@@ -60,7 +60,7 @@ def with_frames(errors: Sequence[Error], results: Results, root: Path) -> list[S
     for error in errors:
         try:
             source = open_source(root, error.path, results.image_tmpl)
-            sheet = contact_sheet(source, error.path, int(results.num_frames[error.index]))
+            sheet = contact_sheet(source, error.path, int(results.num_frames[error.row]))
             shown.append(Shown(error, sheet, None))
         except BrokenVideo as broken:
             shown.append(Shown(error, None, f"frames not found: {broken.reason}"))

@@ -4,6 +4,7 @@ import os
 import zipfile
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,8 @@ class Results:
         temporary = path.with_name(f".{path.name}.{os.getpid()}.npz")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            np.savez_compressed(temporary, **{name: np.asarray(value) for name, value in asdict(self).items()})
+            arrays: dict[str, Any] = {name: np.asarray(value) for name, value in asdict(self).items()}
+            np.savez_compressed(temporary, **arrays)
             temporary.replace(path)
         except OSError as error:
             raise UserError(f"{path}: can't be written ({error.strerror})") from error

@@ -15,10 +15,13 @@ TOP = 5
 
 
 class Error(NamedTuple):
-    """A video that was taken for another class; probabilities are 0 to 1, `top` the best classes with theirs."""
+    """A video (`row` of the scores) that was taken for another class.
+
+    Probabilities are 0 to 1; `top` are the best classes with theirs.
+    """
 
     rank: int
-    index: int
+    row: int
     path: str
     label: str
     prediction: str
@@ -43,7 +46,7 @@ def top_errors(results: Results, count: int = TOP_ERRORS) -> list[Error]:
     return [
         Error(
             rank=rank,
-            index=int(i),
+            row=int(i),
             path=str(results.paths[i]),
             label=str(names[results.labels[i]]),
             prediction=str(names[order[i, 0]]),

@@ -1,7 +1,7 @@
 """Everything that a run is made of, built from the config once and then passed as one value."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -42,9 +42,9 @@ class Run:
     window: dict[str, float] = field(default_factory=dict)
 
     @property
-    def scored(self) -> nn.Module:
+    def scored(self) -> Method:
         """What evaluation looks at: the averaged weights where there are any, else the method."""
-        return self.method if self.ema is None else self.ema.module
+        return self.method if self.ema is None else cast(Method, self.ema.module)
 
     def state(self) -> dict[str, Any]:
         """Everything that a resumed run needs, as tensors and plain values."""
@@ -135,7 +135,7 @@ def build_run(config: Config, method: Method, world: World) -> Run:
     groups = parameter_groups(
         method, policy=config.parameter_policy, no_wd=config.no_wd, weight_decay=config.weight_decay
     )
-    model = torch.compile(method) if config.compile else method
+    model: nn.Module = torch.compile(method) if config.compile else method  # type: ignore[assignment]
     if world.size > 1:
         devices = [world.device] if world.device.type == "cuda" else None
         # Running statistics are settled by `bn_sync_stats` before they are used, not at every step.

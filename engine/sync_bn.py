@@ -71,6 +71,9 @@ class GroupBatchNorm(_BatchNorm):
         return centred * (scale * self.weight).view(shape) + self.bias.view(shape)
 
     def _update(self, mean: torch.Tensor, variance: torch.Tensor, count: torch.Tensor) -> None:
+        assert self.running_mean is not None, "called without running statistics"
+        assert self.running_var is not None, "called without running statistics"
+        assert self.num_batches_tracked is not None, "called without a count of batches"
         self.num_batches_tracked.add_(1)
         momentum = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean, momentum)
@@ -122,7 +125,7 @@ def settle_running_stats(method: Method, world: World, *, average: bool) -> None
     if world.size == 1:
         return
     norms = [module for module in method.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
-    stats = [stat for norm in norms for stat in (norm.running_mean, norm.running_var)]
+    stats = [stat for norm in norms for stat in (norm.running_mean, norm.running_var) if stat is not None]
     if not stats:
         return
     flat = torch.cat([stat.flatten() for stat in stats])

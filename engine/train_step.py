@@ -42,10 +42,11 @@ def _accumulate(run: Run, batch: Batch, parts: int, *, last: bool) -> torch.Tens
     frames = batch.frames.to(device, non_blocking=True)
     labels = batch.label.to(device, non_blocking=True)
     clips, targets = run.transform(frames, labels, batch.position)
-    wait = not last and isinstance(run.model, DistributedDataParallel)
-    with run.model.no_sync() if wait else contextlib.nullcontext():
+    model = run.model
+    waits = not last  # for the last batch's gradients, before ranks exchange them
+    with model.no_sync() if waits and isinstance(model, DistributedDataParallel) else contextlib.nullcontext():
         with autocast_for(run.config.precision, device):
-            logits = run.model(clips)
+            logits = model(clips)
         loss = cross_entropy(logits.float(), targets)
         run.scaler.scale(loss / parts).backward()
     return torch.stack([loss.detach(), *_accuracies(logits.detach(), targets)])

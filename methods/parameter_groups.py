@@ -33,7 +33,7 @@ def _tsm_rates(method: nn.Module, module: nn.Module, name: str) -> _Rates:
         return NORM
     if module is method.classifier:
         return CLASSIFIER_BIAS if is_bias else CLASSIFIER_WEIGHT
-    if getattr(method, "modality", "RGB") == "Flow" and module is method.backbone.first_conv:
+    if getattr(method, "modality", "RGB") == "Flow" and module is getattr(method.backbone, "first_conv", None):
         return FIRST_CONV_FLOW[1] if is_bias else FIRST_CONV_FLOW[0]
     return BIAS if is_bias else WEIGHT
 

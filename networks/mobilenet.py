@@ -91,7 +91,7 @@ class MobileNetV2(ImageNetwork):
     @property
     def first_conv(self) -> nn.Conv2d:
         """The convolution that sees the input."""
-        return self.features[0][0]
+        return self.features.get_submodule("0.0")  # type: ignore[return-value]
 
     def residual_blocks(self) -> list[list[nn.Module]]:
         """Per stage, the blocks that expand and have an identity, each with a slot `before_first_conv`."""

@@ -1,5 +1,7 @@
 """The two-pathway 3D ResNet of SlowFast (Feichtenhofer et al., ICCV 2019, https://arxiv.org/abs/1812.03982)."""
 
+from functools import partial
+
 import torch
 from torch import nn
 
@@ -111,10 +113,10 @@ class SlowFastResNet(nn.Module):
         for number, count in enumerate(counts):
             self.laterals.append(Lateral(fast, alpha=alpha, kernel=fusion_kernel))
             fused = slow + FUSED_CHANNELS * fast
-            options = {"count": count, "stride": 1 if number == 0 else 2, "bottleneck": bottleneck}
             planes = width * 2**number
-            self.slow_stages.append(_stage(fused, planes, SLOW_TEMPORAL_KERNELS[number], **options))
-            self.fast_stages.append(_stage(fast, planes // beta, FAST_TEMPORAL_KERNELS[number], **options))
+            stage = partial(_stage, count=count, stride=1 if number == 0 else 2, bottleneck=bottleneck)
+            self.slow_stages.append(stage(fused, planes, SLOW_TEMPORAL_KERNELS[number]))
+            self.fast_stages.append(stage(fast, planes // beta, FAST_TEMPORAL_KERNELS[number]))
             slow, fast = planes * expansion, planes // beta * expansion
         self.feature_dim = slow + fast
         _initialise(self)

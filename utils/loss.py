@@ -5,7 +5,7 @@ from torch.nn import functional
 
 
 def soft_targets(labels: torch.Tensor, num_class: int, label_smooth: float = 0.0) -> torch.Tensor:
-    """int64 labels (B,) -> float32 targets (B, K): (1 - e) on the label plus e / K everywhere (Szegedy et al., 2016)."""
+    """int64 labels (B,) -> float32 targets (B, K): (1 - e) on the label, e / K on all (Szegedy et al., 2016)."""
     one_hot = functional.one_hot(labels, num_class).float()
     return (1 - label_smooth) * one_hot + label_smooth / num_class
 

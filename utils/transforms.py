@@ -55,7 +55,7 @@ def scale_jitter_crop(height: int, width: int, size: int, jitter_sizes: list[int
 
     Returned as the box in the stored frame that this square comes from.
     """
-    short_side = int(round(rng.uniform(jitter_sizes[0], jitter_sizes[1])))
+    short_side = round(rng.uniform(jitter_sizes[0], jitter_sizes[1]))
     side = max(1, round(size * min(height, width) / short_side))
     assert short_side >= size, f"scale jitter to a short side of {short_side} leaves no room for a crop of {size}"
     side = min(side, height, width)

@@ -109,13 +109,19 @@ def with_frames(videos: list[ListedVideo], arguments: argparse.Namespace, what: 
 
 
 def write_lists(split: Split, arguments: argparse.Namespace, command: str) -> list[str]:
-    """Write all files; returns lines that say what was done. A side without videos gets no list."""
+    """Write all files; returns lines that say what was done.
+
+    A side without videos gets no list; one that is there stays, for labels that come in two files.
+    """
     listed, missing = {}, []
     report = [f"{len(split.class_names)} classes"]
     for name, videos in (("train", split.train), ("val", split.val)):
         listed[name], absent = with_frames(videos, arguments, name)
         missing += absent
-        report.append(f"{name}.txt: {len(listed[name])} of {len(videos)} videos" if videos else f"no {name} videos")
+        left = "left as it is" if (arguments.out / f"{name}.txt").exists() else "not written"
+        report.append(
+            f"{name}.txt: {len(listed[name])} of {len(videos)} videos" if listed[name] else f"{name}.txt: {left}"
+        )
     if not listed["train"] and not listed["val"]:
         example = f", e.g. not of {missing[0]}" if missing else ""
         raise UserError(
@@ -129,11 +135,10 @@ def write_lists(split: Split, arguments: argparse.Namespace, command: str) -> li
     readme = [f"Lists of {arguments.dataset}, {arguments.modality}", made, f"frames: {arguments.frames}", *report]
     files = {"train.txt": listed["train"], "val.txt": listed["val"], "classInd.txt": names, "missing.txt": missing}
     arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "missing.txt").unlink(missing_ok=True)  # of an earlier call
     for file, lines in {**files, "README": readme}.items():
         if lines:
             (arguments.out / file).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        else:
-            (arguments.out / file).unlink(missing_ok=True)
     return report
 
 

@@ -11,12 +11,13 @@ import argparse
 import functools
 import os
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tqdm import tqdm
 
+from datasets.prepare.arguments import frame_size, whole_number
 from datasets.prepare.find_videos import VideoFile, find_videos
 from datasets.prepare.frame_dump import DumpOptions, DumpResult, dump_video, is_dumped
 from datasets.prepare.frame_folder import clear_leftovers
@@ -29,22 +30,6 @@ SCANNING_THREADS = 16
 LARGEST_SIDE = 8192
 
 
-def _frame_size(text: str) -> tuple[int, int]:
-    parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdecimal() and 1 <= int(part) <= LARGEST_SIDE for part in parts):
-        raise argparse.ArgumentTypeError(f"got {text!r}, needs WIDTHxHEIGHT in pixels, e.g. 340x256")
-    return int(parts[0]), int(parts[1])
-
-
-def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not (text.isdecimal() and lowest <= int(text) <= highest):
-            raise argparse.ArgumentTypeError(f"got {text!r}, needs a whole number from {lowest} to {highest}")
-        return int(text)
-
-    return parse
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m datasets.prepare.dump_frames", description=__doc__.split("\n")[0])
     parser.add_argument(
@@ -54,13 +39,15 @@ def _parser() -> argparse.ArgumentParser:
     fit = parser.add_mutually_exclusive_group()
     fit.add_argument(
         "--short-side",
-        type=_whole_number(1, LARGEST_SIDE),
+        type=whole_number(1, LARGEST_SIDE),
         default=256,
         metavar="PIXELS",
         help="scale frames to this short side, aspect kept; smaller videos stay as they are (256)",
     )
-    fit.add_argument("--size", type=_frame_size, metavar="WxH", help="scale every frame to this size (TSN: 340x256)")
-    parser.add_argument("--quality", type=_whole_number(1, 100), default=95, help="of the JPEGs, 4:2:0 (95)")
+    fit.add_argument(
+        "--size", type=frame_size(LARGEST_SIDE), metavar="WxH", help="scale every frame to this size (TSN: 340x256)"
+    )
+    parser.add_argument("--quality", type=whole_number(1, 100), default=95, help="of the JPEGs, 4:2:0 (95)")
     parser.add_argument(
         "--flow",
         action="store_true",
@@ -69,11 +56,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     parser.add_argument(
-        "--workers", type=_whole_number(1, 1024), default=cores, help=f"processes (one per core: {cores})"
+        "--workers", type=whole_number(1, 1024), default=cores, help=f"processes (one per core: {cores})"
     )
     parser.add_argument(
         "--time-limit",
-        type=_whole_number(1, 10**6),
+        type=whole_number(1, 10**6),
         default=120,
         metavar="SECONDS",
         help="give a video up when no further frame has come for so long (120)",

@@ -17,8 +17,9 @@ from typing import NamedTuple
 import av
 import cv2
 import numpy as np
-from tqdm import tqdm
 
+from datasets.prepare.arguments import whole_number
+from datasets.prepare.progress import progress_bar
 from utils.errors import run_command
 from utils.random_streams import stream
 
@@ -65,7 +66,8 @@ def texture(rng: np.random.Generator) -> np.ndarray:
 def motion(label: int, time: float, speed: float) -> np.ndarray:
     """The camera's 2x3 matrix at `time` (0 in the middle of the clip): texture = matrix applied to the picture.
 
-    `speed` is 1 to 2: pixels, 1.5 hundredths of the size, or 1.5 degrees per frame.
+    The classes name what the picture does, so the camera moves the other way. `speed` (1 to 2) counts pixels, 1.5
+    hundredths of the size, or 1.5 degrees per frame.
     """
     sign = 1 if label % 2 == 0 else -1
     along = sign * time * speed
@@ -73,7 +75,7 @@ def motion(label: int, time: float, speed: float) -> np.ndarray:
     if kind < 2:
         shift = (along, 0.0) if kind == 0 else (0.0, along)
         return np.array([[1, 0, shift[0]], [0, 1, shift[1]]])
-    angle = np.deg2rad(1.5 * along) if kind == 3 else 0.0
+    angle = -np.deg2rad(1.5 * along) if kind == 3 else 0.0  # the camera turns against the picture
     scale = float(np.exp(-0.015 * along)) if kind == 2 else 1.0
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
     return np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0]])
@@ -101,8 +103,8 @@ def render(clip: Clip) -> list[np.ndarray]:
 
 def write_video(path: Path, frames: list[np.ndarray]) -> None:
     """Write an H.264 mp4 of key frames only: the direction of time leaves no trace in the coding of a frame."""
-    temporary = path.with_suffix(".part.mp4")
-    with av.open(str(temporary), "w") as container:
+    temporary = path.with_name(f".{path.name}")  # hidden: dump_frames leaves it out
+    with av.open(str(temporary), "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=Fraction(25))
         video.width, video.height, video.pix_fmt = SIDE, SIDE, "yuv444p"
         video.codec_context.thread_count = 1
@@ -123,9 +125,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Make all videos and write the splits; returns the exit status."""
     parser = argparse.ArgumentParser(description="Make the demo's videos: motion alone is the class.")
     parser.add_argument("out", type=Path, metavar="OUT")
-    parser.add_argument("--clips", type=int, default=960, help="videos of the training split")
-    parser.add_argument("--val-clips", type=int, default=240, help="videos of the validation split")
-    parser.add_argument("--workers", type=int, default=2)
+    some = whole_number(len(CLASSES), 9999 * len(CLASSES))
+    parser.add_argument("--clips", type=some, default=960, help="videos of the training split (960)")
+    parser.add_argument("--val-clips", type=some, default=240, help="videos of the validation split (240)")
+    parser.add_argument("--workers", type=whole_number(1, 1024), default=2, help="processes (2)")
     options = parser.parse_args(arguments)
     counts = {"train": options.clips, "val": options.val_clips}
     clips = [Clip(split, number, number % len(CLASSES)) for split in SPLITS for number in range(counts[split])]
@@ -134,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
     missing = [clip for clip in clips if not (options.out / clip.path).exists()]
     with ProcessPoolExecutor(options.workers) as pool:
         made = pool.map(partial(make, options.out), missing, chunksize=16)
-        list(tqdm(made, total=len(missing), desc="videos", unit="video"))
+        list(progress_bar(made, total=len(missing), what="videos"))
     for split in SPLITS:
         lines = [f"{clip.path} {clip.label}\n" for clip in clips if clip.split == split]
         (options.out / f"{split}_split.txt").write_text("".join(lines), encoding="utf-8")

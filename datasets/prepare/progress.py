@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 from tqdm import tqdm
 
 
-def progress_bar(items: Iterable | None, *, total: int, what: str) -> tqdm:
-    """tqdm over `items` (or by hand), counting in `what`."""
+def progress_bar(items: Iterable[Any], *, total: int, what: str) -> tqdm:
+    """tqdm over `items` counting in `what`."""
     seconds = 0.1 if sys.stderr.isatty() else 15.0
-    return tqdm(items, total=total, desc=what, unit=what.rstrip("s"), mininterval=seconds, maxinterval=seconds)
+    return tqdm(items, total=total, desc=what, unit="video", mininterval=seconds, maxinterval=seconds)

@@ -17,6 +17,7 @@ from datasets.protocols import Protocol
 from datasets.samplers import EvaluationSampler, TrainSampler
 from datasets.train_dataset import Sample, TrainDataset
 from datasets.videos import Videos
+from datasets.worker_errors import Failure, FailuresAsItems, RaisingLoader
 from utils.config_schema import AugmentationConfig, Config
 from utils.transforms import CropBox, multi_scale_crop, random_resized_crop, scale_jitter_crop
 
@@ -60,6 +61,11 @@ def collate(samples: list[Sample]) -> Batch:
         position=torch.tensor([sample.position for sample in samples]),
         broken=[line for sample in samples for line in sample.broken],
     )
+
+
+def _collate_or_failure(samples: list[Sample | Failure]) -> Batch | Failure:
+    failures = [sample for sample in samples if isinstance(sample, Failure)]
+    return failures[0] if failures else collate([sample for sample in samples if isinstance(sample, Sample)])
 
 
 def _start_worker(worker: int) -> None:
@@ -116,7 +122,10 @@ def build_train_dataset(config: Config, videos: Videos, clip: ClipFormat) -> Tra
 def build_train_loader(
     config: Config, videos: Videos, clip: ClipFormat, *, rank: int, world_size: int, start_iteration: int
 ) -> Iterator[Batch]:
-    """This rank's batches from `start_iteration` to the end of the run, in order, whatever the number of workers."""
+    """This rank's batches from `start_iteration` to the end of the run, in order, whatever the number of workers.
+
+    Starts the workers. A `UserError` of the data set is raised by `next()`.
+    """
     sampler = TrainSampler(
         num_videos=len(videos.videos),
         batch_size=config.batch_size,
@@ -127,19 +136,19 @@ def build_train_loader(
         max_iter=config.lr_scheduler.max_iter,
         accumulate=config.accumulate,
     )
-    loader: DataLoader[Sample] = DataLoader(
-        build_train_dataset(config, videos, clip),
+    loader: DataLoader[Any] = DataLoader(
+        FailuresAsItems(build_train_dataset(config, videos, clip)),
         batch_sampler=sampler,
-        collate_fn=collate,
+        collate_fn=_collate_or_failure,
         **_worker_options(config, workers=config.workers),
     )
-    return iter(loader)  # type: ignore[arg-type]
+    return iter(RaisingLoader(loader))
 
 
 class EvaluationLoader(NamedTuple):
     """This rank's videos, and how many neighbours make a block that is batched together."""
 
-    videos: "DataLoader[EvaluationVideo]"
+    videos: RaisingLoader[EvaluationVideo]
     block: int
 
 
@@ -154,15 +163,15 @@ def build_evaluation_loader(
         videos=videos.videos, source=videos.source, protocol=protocol, frames_per_segment=frames_per_segment
     )
     workers = min(config.workers, len(sampler))
-    loader = DataLoader(
-        dataset,
+    loader: DataLoader[Any] = DataLoader(
+        FailuresAsItems(dataset),
         batch_size=None,
         sampler=sampler,
         collate_fn=_as_it_is,
         **_worker_options(config, workers=workers),
     )
-    return EvaluationLoader(loader, block)
+    return EvaluationLoader(RaisingLoader(loader), block)
 
 
-def _as_it_is(video: EvaluationVideo) -> EvaluationVideo:
+def _as_it_is(video: Any) -> Any:
     return video

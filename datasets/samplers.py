@@ -10,10 +10,10 @@ from utils.random_streams import stream
 
 
 class SampleKey(NamedTuple):
-    """`position`: number of the clip in the whole run, over all ranks; `index`: of the video in the list."""
+    """`position`: number of the clip in the whole run, over all ranks; `video_index`: of the video in the list."""
 
     position: int
-    index: int
+    video_index: int
 
 
 class TrainSampler(Sampler[list[SampleKey]]):

@@ -66,7 +66,7 @@ class TrainDataset(Dataset[Sample]):
         return len(self._videos)
 
     def __getitem__(self, key: SampleKey) -> Sample:
-        index, broken = key.index, []
+        index, broken = key.video_index, []
         for attempt in range(REPLACEMENTS):
             try:
                 frames = self._read(index, key.position)

@@ -1,0 +1,52 @@
+"""A user's mistake found in a loader's worker, raised in the main process as it is.
+
+PyTorch would raise it there with the worker's traceback as its only line; so it travels as an item instead.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from torch.utils.data import DataLoader, Dataset
+
+from utils.errors import UserError
+
+Item = TypeVar("Item")
+
+
+class Failure(NamedTuple):
+    """The lines of a `UserError`, in the place of the item that could not be made."""
+
+    lines: tuple[str, ...]
+
+
+class FailuresAsItems(Dataset[Any]):
+    """`dataset`, whose `UserError`s become `Failure` items."""
+
+    def __init__(self, dataset: Dataset[Any]) -> None:
+        self._dataset = dataset
+
+    def __getitem__(self, key: Any) -> Any:
+        try:
+            return self._dataset[key]
+        except UserError as error:
+            return Failure(error.lines)
+
+
+class RaisingLoader(Generic[Item]):
+    """Items of `loader`, whose data set is a `FailuresAsItems`; a `Failure` is raised as the `UserError` it was."""
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        self._loader = loader
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[Item]:
+        return _raising(iter(self._loader))  # iter() starts the workers now, not at the first item
+
+
+def _raising(items: Iterator[Any]) -> Iterator[Any]:
+    for item in items:
+        if isinstance(item, Failure):
+            raise UserError(*item.lines)
+        yield item

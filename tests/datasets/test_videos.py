@@ -1,0 +1,84 @@
+"""Lists and roots as the config names them, read and checked before anything is written."""
+
+from pathlib import Path
+
+import pytest
+
+from datasets.frame_sources import FolderSource, ImageFileSource, VideoSource
+from datasets.videos import check_videos, read_videos
+from tests.datasets.folder_config import NUM_FRAMES, folder_config
+from tests.frame_folders import make_flow_folder, write_list
+from utils.errors import UserError
+
+
+def test_a_folder_list_is_read_with_its_frame_names(tmp_path: Path) -> None:
+    write_list(tmp_path / "classInd.txt", ["1 run", "2 walk", "3 jump high"])
+    videos = read_videos(folder_config(tmp_path), "train", sampling="segments")
+    assert len(videos.videos) == 10
+    assert videos.class_names == ["run", "walk", "jump high"]
+    assert isinstance(videos.source, FolderSource)
+    assert videos.description == (
+        f"train: 10 videos of 3 classes from {tmp_path}/list.txt; "
+        f"frames {tmp_path}/frames/<video>/img_{{:05d}}.jpg, counted from 1"
+    )
+
+
+def test_missing_root_and_list_are_named_by_key_at_once(tmp_path: Path) -> None:
+    config = folder_config(tmp_path, val_root="data/nowhere", val_source="data/nothing.txt")
+    with pytest.raises(UserError) as error:
+        read_videos(config, "val", sampling="segments")
+    assert [line.split(",")[0] for line in error.value.lines] == [
+        "common.val_root: got 'data/nowhere'",
+        "common.val_source: got 'data/nothing.txt'",
+    ]
+
+
+def test_a_label_beyond_num_class_is_refused(tmp_path: Path) -> None:
+    config = folder_config(tmp_path, model={"num_class": 2})
+    with pytest.raises(UserError, match=r"list\.txt:3: got label 2, num_class is 2"):
+        read_videos(config, "train", sampling="segments")
+
+
+def test_a_first_folder_without_frames_is_named(tmp_path: Path) -> None:
+    config = folder_config(tmp_path, image_tmpl="frame_{:d}.jpg")
+    with pytest.raises(
+        UserError, match=r"list\.txt:1: v 0: .* no file is called like frame_\{:d\}\.jpg; check the root"
+    ):
+        read_videos(config, "train", sampling="segments")
+
+
+def test_sources_follow_config_and_method(tmp_path: Path) -> None:
+    video = read_videos(folder_config(tmp_path, source={"type": "video"}), "train", sampling="clip")
+    assert isinstance(video.source, VideoSource)
+    image = read_videos(folder_config(tmp_path), "train", sampling="image")
+    assert isinstance(image.source, ImageFileSource)
+    make_flow_folder(tmp_path / "flow/v", frames=3)
+    files = {"train_root": str(tmp_path / "flow"), "train_source": str(write_list(tmp_path / "flow.txt", ["v 3 0"]))}
+    flow = read_videos(folder_config(tmp_path, model={"modality": "Flow"}, **files), "train", sampling="segments")
+    assert isinstance(flow.source, FolderSource)
+    assert flow.source.modality == "Flow"
+
+
+def test_flow_out_of_video_files_is_refused(tmp_path: Path) -> None:
+    config = folder_config(tmp_path, model={"modality": "Flow"}, source={"type": "video"})
+    with pytest.raises(UserError, match="Flow needs folders"):
+        read_videos(config, "train", sampling="segments")
+
+
+def test_check_names_missing_folders_and_missing_frames(tmp_path: Path) -> None:
+    videos = read_videos(folder_config(tmp_path), "train", sampling="segments")
+    assert check_videos(videos) == []
+    (tmp_path / "frames/v 3/img_00012.jpg").unlink()
+    (tmp_path / "frames/v 5").rename(tmp_path / "frames/other")
+    assert check_videos(videos) == [
+        f"{tmp_path}/list.txt:4: v 3: the list says {NUM_FRAMES} frames, the folder has {NUM_FRAMES - 1}",
+        f"{tmp_path}/list.txt:6: v 5: no such folder or file below {tmp_path}/frames",
+    ]
+
+
+def test_check_gives_twenty_lines_at_most(tmp_path: Path) -> None:
+    config = folder_config(tmp_path)
+    write_list(tmp_path / "list.txt", ["v 0 12 0", *(f"w {n} 12 0" for n in range(50))])
+    lines = check_videos(read_videos(config, "train", sampling="segments"))
+    assert len(lines) == 21
+    assert lines[20] == f"{tmp_path}/list.txt: and 30 more like these"

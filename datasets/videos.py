@@ -1,6 +1,8 @@
 """The videos of one side of an experiment, training or evaluation: list, names of classes, root, source of frames."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +16,7 @@ from utils.errors import UserError
 
 REPORTED_VIDEOS = 20
 SCANNING_THREADS = 16
+SCANNED_TOGETHER = 64  # videos a task of a thread, so that a million of them don't make a million tasks
 
 
 class Videos(NamedTuple):
@@ -73,16 +76,22 @@ def check_videos(videos: Videos) -> list[str]:
 
     Folders are scanned in parallel; the first 20 lines are given, and how many more there are.
     """
+    count = len(videos.videos)
+    parts = [range(first, min(first + SCANNED_TOGETHER, count)) for first in range(0, count, SCANNED_TOGETHER)]
     with ThreadPoolExecutor(SCANNING_THREADS) as pool:
-        lines = [line for line in pool.map(lambda i: _video_fault(videos, i), range(len(videos.videos))) if line]
+        lines = [line for found in pool.map(partial(_video_faults, videos), parts) for line in found]
     if len(lines) > REPORTED_VIDEOS:
         lines[REPORTED_VIDEOS:] = [f"{videos.videos.list_file}: and {len(lines) - REPORTED_VIDEOS} more like these"]
     return lines
 
 
+def _video_faults(videos: Videos, indices: range) -> list[str]:
+    return [line for line in (_video_fault(videos, index) for index in indices) if line]
+
+
 def _video_fault(videos: Videos, index: int) -> str | None:
     record = videos.videos[index]
-    if not (videos.root / record.path).exists():
+    if not os.path.exists(videos.root / record.path):  # Path.exists raises at a name that is too long
         return f"{videos.videos.where(index)}: no such folder or file below {videos.root}"
     if not isinstance(videos.source, FolderSource):
         return None

@@ -82,3 +82,11 @@ def test_check_gives_twenty_lines_at_most(tmp_path: Path) -> None:
     lines = check_videos(read_videos(config, "train", sampling="segments"))
     assert len(lines) == 21
     assert lines[20] == f"{tmp_path}/list.txt: and 30 more like these"
+
+
+def test_check_keeps_the_order_of_a_long_list(tmp_path: Path) -> None:
+    config = folder_config(tmp_path)
+    missing = {3: "x" * 300, 70: "w 70", 199: "w 199"}
+    write_list(tmp_path / "list.txt", [f"{missing.get(n, f'v {n % 10}')} 12 0" for n in range(200)])
+    lines = check_videos(read_videos(config, "train", sampling="segments"))
+    assert [line.split(": ")[0] for line in lines] == [f"{tmp_path}/list.txt:{n + 1}" for n in missing]

@@ -1,5 +1,6 @@
 """Everything that a run is made of, built from the config once and then passed as one value."""
 
+import inspect
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -129,6 +130,12 @@ def _channels_last(method: Method) -> None:
             module.to(memory_format=torch.channels_last_3d)
 
 
+def _no_buffer_exchange() -> dict[str, Any]:
+    """Running statistics are settled before they are used, not at every step; torch 2.15 renamed the option."""
+    known = inspect.signature(DistributedDataParallel).parameters
+    return {"forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False}
+
+
 def build_run(config: Config, method: Method, world: World) -> Run:
     """The run of `config` with a placed `method`, at iteration 0."""
     method.train()  # partial BN freezes its parameters here, before anything lists them
@@ -138,9 +145,8 @@ def build_run(config: Config, method: Method, world: World) -> Run:
     model: nn.Module = torch.compile(method) if config.compile else method  # type: ignore[assignment]
     if world.size > 1:
         devices = [world.device] if world.device.type == "cuda" else None
-        # Running statistics are settled by `bn_sync_stats` before they are used, not at every step.
         model = DistributedDataParallel(
-            model, device_ids=devices, broadcast_buffers=False, gradient_as_bucket_view=True
+            model, device_ids=devices, gradient_as_bucket_view=True, **_no_buffer_exchange()
         )
     ema = None
     if config.ema is not None:

@@ -38,7 +38,7 @@ def multi_scale_crop(height: int, width: int, size: int, scales: list[float], rn
     position is one of 13 fixed ones.
     """
     base = min(height, width)
-    sides = [int(base * scale) for scale in scales]
+    sides = [max(1, int(base * scale)) for scale in scales]
     heights = [min(size, height) if abs(side - size) < SNAP_PIXELS else side for side in sides]
     widths = [min(size, width) if abs(side - size) < SNAP_PIXELS else side for side in sides]
     pairs = [

@@ -54,9 +54,9 @@ class Clip(NamedTuple):
 
 
 def texture(rng: np.random.Generator) -> np.ndarray:
-    """Coloured noise of several sizes, uint8 (TEXTURE_SIDE, TEXTURE_SIDE, 3)."""
+    """Coloured noise in patches of 16 and 32 pixels, uint8 (TEXTURE_SIDE, TEXTURE_SIDE, 3)."""
     total = np.zeros((TEXTURE_SIDE, TEXTURE_SIDE, 3), dtype=np.float32)
-    for cells in (8, 16, 32, 64):
+    for cells in (8, 16):
         noise = rng.random((cells, cells, 3), dtype=np.float32)
         total += cv2.resize(noise, (TEXTURE_SIDE, TEXTURE_SIDE), interpolation=cv2.INTER_CUBIC)
     low, high = total.min(axis=(0, 1)), total.max(axis=(0, 1))
@@ -85,7 +85,7 @@ def render(clip: Clip) -> list[np.ndarray]:
     """The frames of a clip, uint8 (SIDE, SIDE, 3), a function of its split and number alone."""
     rng = stream(SPLITS.index(clip.split), "motion video", clip.number)
     picture = texture(rng)
-    speed = rng.uniform(1.0, 2.0)
+    speed = rng.uniform(3.0, 5.0)
     start = rng.uniform(0, 2 * np.pi)
     turn = np.array([[np.cos(start), -np.sin(start)], [np.sin(start), np.cos(start)]])
     centre = np.array([TEXTURE_SIDE / 2, TEXTURE_SIDE / 2])

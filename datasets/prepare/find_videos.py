@@ -45,7 +45,7 @@ def find_videos(place: Path) -> FoundVideos:
     Two videos that would share a folder of frames get a `fault` each. Raises `UserError` where there is no video.
     """
     if place.is_file():
-        return FoundVideos([VideoFile(place.resolve(), place.name, place.stem)], 0)
+        return FoundVideos([VideoFile(place.resolve(), place.name, without_suffix(place.name))], 0)
     if not place.is_dir():
         raise UserError(f"VIDEOS: got {str(place)!r}, no such file or folder; needs a video, or a folder of videos")
     names = sorted(_file_names(place))

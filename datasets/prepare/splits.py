@@ -84,14 +84,14 @@ def ucf101(labels: Path, folders: FrameFolders, *, split: int) -> Split:
 def hmdb51(labels: Path, folders: FrameFolders, *, split: int) -> Split:
     """HMDB51's 70/30 splits: <class>_test_splitN.txt with `video 0|1|2` (1 train, 2 test, 0 neither)."""
     suffix = f"_test_split{split}.txt"
-    files = sorted(labels.glob(f"*{suffix}"))
-    if len(files) != HMDB51_CLASSES:
+    names = sorted(file.name.removesuffix(suffix) for file in labels.glob(f"*{suffix}"))  # climb before climb_stairs
+    if len(names) != HMDB51_CLASSES:
         raise UserError(
-            f"{labels}: got {len(files)} files *{suffix}, needs {HMDB51_CLASSES}: HMDB51's testTrainMulti_7030_splits"
+            f"{labels}: got {len(names)} files *{suffix}, needs {HMDB51_CLASSES}: HMDB51's testTrainMulti_7030_splits"
         )
-    names = [file.name.removesuffix(suffix) for file in files]
     parts: dict[str, list[ListedVideo]] = {"0": [], "1": [], "2": []}
-    for label, (name, file) in enumerate(zip(names, files)):
+    for label, name in enumerate(names):
+        file = labels / f"{name}{suffix}"
         for number, line in _lines(file, "lines `video 0|1|2`"):
             video, _, part = line.rpartition(" ")
             if part not in parts or not video:

@@ -74,10 +74,9 @@ def evaluate_list(
     )
     return evaluate(
         scorer,
-        loader.videos,
+        loader,
         protocol=protocol,
         num_videos=len(videos.videos),
-        block=loader.block,
         world=world,
         stop=stop,
     )

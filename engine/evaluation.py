@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from datasets.evaluation_dataset import EvaluationVideo
+from datasets.loaders import EvaluationLoader
 from datasets.protocols import Protocol
 from engine.distributed import World, gather_objects
 from engine.log import LOGGER
@@ -105,17 +106,15 @@ def _blocks(loader: Iterable[EvaluationVideo], block: int) -> Iterator[list[Eval
 
 def evaluate(
     scorer: ViewScorer,
-    loader: Iterable[EvaluationVideo],
+    loader: EvaluationLoader,
     *,
     protocol: Protocol,
     num_videos: int,
-    block: int,
     world: World,
     stop: StopRequest,
 ) -> Evaluation | None:
     """Score every video of the list; None where the run was asked to stop meanwhile.
 
-    `block` is the number of videos that are batched together, as the loader's sampler deals them out to the ranks.
     There is no collective inside the loop, so ranks may hold different numbers of videos, or none.
     """
     was_training = scorer.method.training
@@ -123,7 +122,7 @@ def evaluate(
     done: list[tuple[int, int, np.ndarray]] = []
     started = told = time.monotonic()
     with torch.inference_mode():
-        for videos in _blocks(loader, block):
+        for videos in _blocks(loader.videos, loader.block):
             if stop:
                 break
             scores = _score_block(videos, protocol, scorer)

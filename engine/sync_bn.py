@@ -41,6 +41,8 @@ class GroupBatchNorm(_BatchNorm):
 
     def __init__(self, norm: _BatchNorm, *, group: Any) -> None:
         super().__init__(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
+        first = next(iter(norm.state_dict().values()), torch.empty(0))
+        self.to(device=first.device, dtype=first.dtype)
         self.load_state_dict(norm.state_dict())
         self.group = group
         for name, parameter in norm.named_parameters(recurse=False):
@@ -54,21 +56,24 @@ class GroupBatchNorm(_BatchNorm):
         """See the class."""
         if not self.training:
             return super().forward(input)
-        axes = [axis for axis in range(input.dim()) if axis != 1]
-        shape = [1, self.num_features] + [1] * (input.dim() - 2)
-        samples = input.new_tensor([input.numel() / input.shape[1]])
-        total = _AllReduce.apply(torch.cat([input.sum(axes), samples]), self.group)
+        x = input if input.dtype == torch.float64 else input.float()
+        axes = [axis for axis in range(x.dim()) if axis != 1]
+        shape = [1, self.num_features] + [1] * (x.dim() - 2)
+        samples = x.new_tensor([x.numel() / x.shape[1]])
+        total = _AllReduce.apply(torch.cat([x.sum(axes), samples]), self.group)
         count = total[-1].detach()
         mean = total[:-1] / count
         # In a second pass: the mean of squares less the squared mean would lose digits in float32.
-        centred = input - mean.view(shape)
+        centred = x - mean.view(shape)
         variance = _AllReduce.apply(centred.square().sum(axes), self.group) / count
         if self.track_running_stats:
             self._update(mean.detach(), variance.detach(), count)
         scale = torch.rsqrt(variance + self.eps)
-        if not self.affine:
-            return centred * scale.view(shape)
-        return centred * (scale * self.weight).view(shape) + self.bias.view(shape)
+        if self.affine:
+            centred = centred * (scale * self.weight).view(shape) + self.bias.view(shape)
+        else:
+            centred = centred * scale.view(shape)
+        return centred.to(input.dtype)
 
     def _update(self, mean: torch.Tensor, variance: torch.Tensor, count: torch.Tensor) -> None:
         assert self.running_mean is not None, "called without running statistics"

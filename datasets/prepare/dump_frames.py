@@ -76,6 +76,7 @@ class Tally:
         self.problems: list[str] = []
 
     def add(self, video: VideoFile, result: DumpResult) -> None:
+        """Count a result, and print its line if the video isn't whole."""
         self.counts[result.kind] += 1
         if result.kind != "whole":
             line = " ".join(f"{video.name}\t{result.kind}: {result.reason}".splitlines())

@@ -66,7 +66,7 @@ def texture(rng: np.random.Generator) -> np.ndarray:
 def motion(label: int, time: float, speed: float) -> np.ndarray:
     """The camera's 2x3 matrix at `time` (0 in the middle of the clip): texture = matrix applied to the picture.
 
-    The classes name what the picture does, so the camera moves the other way. `speed` (1 to 2) counts pixels, 1.5
+    The classes name what the picture does, so the camera moves the other way. `speed` (3 to 5) counts pixels, 1.5
     hundredths of the size, or 1.5 degrees per frame.
     """
     sign = 1 if label % 2 == 0 else -1

@@ -32,26 +32,27 @@ def run_in_processes(
     """
     context = multiprocessing.get_context("spawn")
     crew = [_Worker(context, work) for _ in range(min(workers, len(tasks)))]
-    waiting = iter(tasks)
     try:
-        busy = list(crew)
-        for worker in busy:
-            worker.give(next(waiting))
-        while busy:
-            connection.wait([worker.pipe for worker in busy], timeout=SIGN_SECONDS)
-            for worker in list(busy):
-                outcome = worker.outcome(patience)
-                if outcome is None:
-                    continue
-                yield outcome
-                task = next(waiting, None)
-                if task is None:
-                    busy.remove(worker)
-                else:
-                    worker.give(task)
+        yield from _outcomes(crew, iter(tasks), patience)
     finally:
         for worker in crew:
             worker.stop()
+
+
+def _outcomes(crew: list["_Worker"], waiting: Iterator[Any], patience: float) -> Iterator[Outcome]:
+    busy = list(crew)
+    for worker in busy:
+        worker.give(next(waiting))
+    while busy:
+        connection.wait([worker.pipe for worker in busy], timeout=SIGN_SECONDS)
+        ended = [(worker, outcome) for worker in busy if (outcome := worker.outcome(patience))]
+        for worker, outcome in ended:
+            task = next(waiting, None)
+            if task is None:
+                busy.remove(worker)
+            else:
+                worker.give(task)
+            yield outcome
 
 
 class _Worker:

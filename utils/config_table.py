@@ -1,7 +1,7 @@
-"""The table of every config key in docs/config.md, made from the schema.
+"""The table of every config key in README.md and docs/config.md, made from the schema.
 
 python -m utils.config_table            print the table
-python -m utils.config_table --write    put it into docs/config.md
+python -m utils.config_table --write    put it into both pages
 """
 
 import argparse
@@ -15,7 +15,8 @@ from utils.config_report import FIELDS
 from utils.config_words import field_words, is_section
 from utils.errors import UserError, run_command
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "config.md"
+REPOSITORY = Path(__file__).resolve().parent.parent
+PAGES = (REPOSITORY / "README.md", REPOSITORY / "docs" / "config.md")
 BEGIN = "<!-- made by `python -m utils.config_table --write`: begin -->\n"
 END = "<!-- end -->\n"
 
@@ -43,16 +44,17 @@ def with_table(page: str) -> str:
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise UserError(f"{PAGE}: the place of the table is gone; put back the lines {BEGIN.strip()} and {END.strip()}")
+        raise UserError(f"the place of the table is gone; put back the lines {BEGIN.strip()} and {END.strip()}")
     return before + BEGIN + "\n" + make_table() + "\n" + END + after
 
 
 def main() -> int:
-    """Print the table, or write it into docs/config.md."""
+    """Print the table, or write it into both pages."""
     parser = argparse.ArgumentParser(description="The table of every config key.")
-    parser.add_argument("--write", action="store_true", help="write it into docs/config.md")
+    parser.add_argument("--write", action="store_true", help="write it into README.md and docs/config.md")
     if parser.parse_args().write:
-        PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+        for page in PAGES:
+            page.write_text(with_table(page.read_text(encoding="utf-8")), encoding="utf-8")
     else:
         sys.stdout.write(make_table())
     return 0

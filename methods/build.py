@@ -45,7 +45,7 @@ METHODS: dict[str, MethodEntry] = {
 
 # Constructor arguments that the config gives under keys of their own, not under kwargs.
 OWN_KEYS = ("num_class", "num_segments", "num_frames", "stride", "dropout", "modality")
-NETWORK_OWN = ("depth", "in_channels")
+NETWORK_OWN = ("depth", "in_channels", "groups", "base_width")
 
 
 def options_of(constructor: Callable[..., Any], left_out: tuple[str, ...]) -> dict[str, inspect.Parameter]:
@@ -68,7 +68,7 @@ def _one_of(path: str, got: str, choices: list[str]) -> list[Mistake]:
 
 
 def kwargs_mistakes(config: Config) -> list[Mistake]:
-    """What is wrong with `model.type`, `model.backbone` and `model.kwargs`, by the signatures that take them."""
+    """What is wrong with `model`'s names, options and weights, by the signatures that take them."""
     model = config.model
     mistakes = _one_of("model.type", model.type, list(METHODS))
     if mistakes:
@@ -86,7 +86,14 @@ def kwargs_mistakes(config: Config) -> list[Mistake]:
             mistakes += _type_mistake(path, value, options[name])
         else:
             mistakes.append(Mistake(path, _unknown(name, [*options, *SYNC_BN_KWARGS], model)))
-    return mistakes or _construction_mistake(model)
+    mistakes = mistakes or _construction_mistake(model)
+    if model.pretrained is True and not METHODS[model.type].image_weights:
+        mistakes.append(Mistake("model.pretrained", f"got True, {_no_image_weights(model)}"))
+    return mistakes
+
+
+def _no_image_weights(model: ModelConfig) -> str:
+    return f"but no ImageNet weights fit {model.type}: set it to False, or to the path of a checkpoint"
 
 
 def _unknown(name: str, known: list[str], model: ModelConfig) -> str:
@@ -106,27 +113,31 @@ def _type_mistake(path: str, value: Any, option: inspect.Parameter) -> list[Mist
 
 
 def _construction_mistake(model: ModelConfig) -> list[Mistake]:
-    """Build the method without memory: a constructor's ValueError names the option that is out of range."""
+    """Build the method without memory: a constructor's ValueError, `option: got ...`, says what is out of range."""
     try:
         with torch.device("meta"):
             _construct(model)
     except ValueError as error:
-        name = str(error).split(":")[0]
-        path = f"model.kwargs.{name}" if name in model.kwargs else f"model.{name}"
-        return [Mistake(path if name.isidentifier() else "model.kwargs", str(error))]
+        name, _, message = str(error).partition(": ")
+        if not message:  # not one of ours
+            return [Mistake("model", str(error))]
+        return [Mistake(f"model.{name}" if name in ModelConfig.model_fields else f"model.kwargs.{name}", message)]
+    except (RuntimeError, TypeError, OverflowError) as error:
+        return [Mistake("model", f"got sizes that no layer can have ({str(error).splitlines()[0]}); make them smaller")]
     return []
 
 
 def _construct(model: ModelConfig) -> Method:
     entry = METHODS[model.type]
+    taken = inspect.signature(entry.method).parameters
+    if "modality" not in taken and model.modality != "RGB":
+        raise ValueError(f"modality: got {model.modality}, {model.type} takes RGB")
     for_method, for_network = _options(model)
     network_kwargs = {name: value for name, value in model.kwargs.items() if name in for_network}
     if entry.networks is IMAGE_NETWORKS:
         network_kwargs["in_channels"] = MODALITIES[model.modality].in_channels
-    elif model.modality != "RGB":
-        raise ValueError(f"modality: got {model.modality}, {model.type} takes RGB")
     backbone = entry.networks[model.backbone](**network_kwargs)
-    own = {name: getattr(model, name) for name in OWN_KEYS if name in inspect.signature(entry.method).parameters}
+    own = {name: getattr(model, name) for name in OWN_KEYS if name in taken}
     kwargs = {name: value for name, value in model.kwargs.items() if name in for_method}
     return entry.method(backbone, **own, **kwargs)
 
@@ -137,30 +148,30 @@ def build_method(model: ModelConfig, *, initialise: bool = True) -> Method:
     `initialise=False` leaves `pretrained` alone, for a method whose weights come from a checkpoint next. Raises
     `UserError` where weights are missing or do not fit; nothing is half loaded.
     """
-    method = _construct(model)
+    method = _construct(model).train()  # partial BN freezes at this switch
     if not initialise or model.pretrained is False:
         return method
+    image_weights = METHODS[model.type].image_weights
     if isinstance(model.pretrained, str):
-        _load_file(method, repository_path(model.pretrained))
+        _load_file(method, repository_path(model.pretrained), image_weights=image_weights)
         return method
-    if not METHODS[model.type].image_weights:
-        raise UserError(
-            f"common.model.pretrained: got True, but there are no ImageNet weights for {model.type}: "
-            "set it to False, or to the path of a checkpoint"
-        )
+    if not image_weights:
+        raise UserError(f"common.model.pretrained: got True, {_no_image_weights(model)}")
     path = find_weights(model.backbone, repository_path(WEIGHTS_FOLDER))
     load_image_weights(method.backbone, read_state_dict(path), origin=str(path))
     LOGGER.info("backbone initialised from %s", path.name)
     return method
 
 
-def _load_file(method: Method, path: Path) -> None:
+def _load_file(method: Method, path: Path, *, image_weights: bool) -> None:
     """Load one of our checkpoints into the whole method, or torchvision's weights into its backbone."""
     loaded = read_state_dict(path)
-    if "model" not in loaded:
+    if "model" not in loaded and image_weights:
         load_image_weights(method.backbone, loaded, origin=str(path))
         LOGGER.info("backbone initialised from %s", path)
         return
+    if not isinstance(loaded.get("model"), dict):
+        raise UserError(f"{path}: not one of our checkpoints (it has no weights under 'model')")
     weights: dict[str, torch.Tensor] = dict(loaded["model"])  # type: ignore[call-overload]
     wanted = method.state_dict()
     shapes = [weights[f"{CLASSIFIER}{name}"].shape for name in ("weight", "bias") if f"{CLASSIFIER}{name}" in weights]

@@ -65,8 +65,10 @@ class MobileNetV2(ImageNetwork):
 
     def __init__(self, *, in_channels: int = 3, t: int = 6, width: float = 1.0) -> None:
         super().__init__()
-        if t < 1 or width <= 0:
-            raise ValueError(f"got t {t} and width {width}, needs t of at least 1 and a width above 0")
+        if t < 1:
+            raise ValueError(f"t: got {t}, needs at least 1")
+        if not 0 < width < float("inf"):
+            raise ValueError(f"width: got {width}, needs a number above 0")
         channels = _round_to_8(32 * width)
         self.feature_dim = _round_to_8(1280 * max(1.0, width))
         layers: list[nn.Module] = [ConvBNReLU(in_channels, channels, 3, stride=2)]

@@ -103,8 +103,7 @@ class SlowFastResNet(nn.Module):
         fusion_kernel: int = 5,
     ) -> None:
         super().__init__()
-        if width % beta != 0:
-            raise ValueError(f"beta: got {beta}, needs a divisor of the width {width}")
+        _check(alpha=alpha, width=width, beta=beta, fusion_kernel=fusion_kernel)
         bottleneck, counts = DEPTHS[depth]
         expansion = 4 if bottleneck else 1
         slow, fast = width, width // beta
@@ -128,6 +127,17 @@ class SlowFastResNet(nn.Module):
             slow = slow_stage(torch.cat([slow, lateral(fast)], dim=1))
             fast = fast_stage(fast)
         return torch.cat([slow.mean(dim=(2, 3, 4)), fast.mean(dim=(2, 3, 4))], dim=1)
+
+
+def _check(*, alpha: int, width: int, beta: int, fusion_kernel: int) -> None:
+    if width < 1:
+        raise ValueError(f"width: got {width}, needs at least 1")
+    if alpha < 1:
+        raise ValueError(f"alpha: got {alpha}, needs at least 1")
+    if beta < 1 or width % beta != 0:
+        raise ValueError(f"beta: got {beta}, needs a divisor of the width {width}")
+    if fusion_kernel < 1 or fusion_kernel % 2 == 0:
+        raise ValueError(f"fusion_kernel: got {fusion_kernel}, needs an odd number: an even one has no middle frame")
 
 
 def _stage(

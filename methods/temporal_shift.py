@@ -1,4 +1,4 @@
-"""The temporal shift of TSM (Lin et al., ICCV 2019, https://arxiv.org/abs/1811.08383)."""
+"""The temporal shifts of TSM (Lin et al., ICCV 2019, https://arxiv.org/abs/1811.08383)."""
 
 import torch
 from torch import nn
@@ -28,3 +28,23 @@ class TemporalShift(nn.Module):
         shifted[:, 0, fold : 2 * fold] = 0
         shifted[:, :, 2 * fold :] = clips[:, :, 2 * fold :]
         return out
+
+
+class UnidirectionalShift(TemporalShift):
+    """Moves 1 / `shift_div` of the channels one segment ahead in time, zeros in the first: no look into the future.
+
+    (B * num_segments, C, H, W) -> the same shape: the first fold sees the previous segment (section 4.2, online TSM).
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        fold = x.shape[1] // self.shift_div
+        out = torch.empty_like(x)
+        shifted, clips = out.unflatten(0, (-1, self.num_segments)), x.unflatten(0, (-1, self.num_segments))
+        shifted[:, 1:, :fold] = clips[:, :-1, :fold]
+        shifted[:, 0, :fold] = 0
+        shifted[:, :, fold:] = clips[:, :, fold:]
+        return out
+
+
+SHIFTS: dict[str, type[TemporalShift]] = {"bidirectional": TemporalShift, "unidirectional": UnidirectionalShift}

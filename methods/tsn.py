@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from methods.consensus import CONSENSUS
 from methods.method import Method
 from methods.modality import MODALITIES, stack_segments
 from methods.partial_bn import freeze_all_but_first_bn
@@ -13,12 +14,14 @@ class TSN(Method):
     """Scores each segment by an image network and averages: float (B, T, C, H, W) -> logits (B, num_class).
 
     T is a multiple of `frames_per_segment`: `num_segments` of them in training, any number in evaluation.
-    `partial_bn` freezes all batch norms but the first.
+    `partial_bn` freezes all batch norms but the first. `consensus`: the segments' "average", "max", or the relations
+    between them, "trn", which take `num_segments` always.
     """
 
     sampling = "segments"
     train_crop = "multi_scale"
     dense_protocol = "tsn-25x10"
+    backbone: ImageNetwork
 
     def __init__(
         self,
@@ -29,12 +32,18 @@ class TSN(Method):
         dropout: float = 0.5,
         modality: str = "RGB",
         partial_bn: bool = False,
+        consensus: str = "average",
     ) -> None:
         super().__init__()
+        if consensus not in CONSENSUS:
+            raise ValueError(f"consensus: got {consensus!r}, needs one of {', '.join(CONSENSUS)}")
+        if consensus == "trn":
+            self.dense_protocol = "tsm-8x10crop"
         self.backbone = backbone
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(backbone.feature_dim, num_class)
-        nn.init.normal_(self.classifier.weight, std=0.001)
+        self.consensus = CONSENSUS[consensus](feature_dim=backbone.feature_dim, num_segments=num_segments)
+        self.classifier = nn.Linear(self.consensus.feature_dim, num_class)
+        nn.init.normal_(self.classifier.weight, std=self.consensus.classifier_std)
         nn.init.zeros_(self.classifier.bias)
         self.num_segments = num_segments
         self.modality = modality
@@ -45,9 +54,8 @@ class TSN(Method):
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         """See the class."""
-        features = self.backbone(stack_segments(clips, self.modality))
-        logits = self.classifier(self.dropout(features))
-        return logits.unflatten(0, (len(clips), -1)).mean(dim=1)
+        features = self.dropout(self.backbone(stack_segments(clips, self.modality)))
+        return self.consensus(features.unflatten(0, (len(clips), -1)), self.classifier)
 
     def train(self, mode: bool = True) -> "TSN":
         """As nn.Module's; keeps partial BN's layers in evaluation mode."""

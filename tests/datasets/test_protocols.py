@@ -1,0 +1,92 @@
+"""Protocols: the views that a name stands for, and names that do not fit."""
+
+import numpy as np
+import pytest
+
+from datasets.clip_sampling import dense_test, segments_twice
+from datasets.protocols import PROTOCOLS, Protocol, protocol_for
+from utils.errors import UserError
+
+# name: method's sampling, views, frames of a clip, side of the crop, what is averaged
+EXPECTED = {
+    "center": ("segments", 1, 8, 224, "logits"),
+    "tsn-25x10": ("segments", 10, 25, 224, "logits"),
+    "tsm-8x10crop": ("segments", 10, 8, 224, "logits"),
+    "tsm-dense-10x3": ("segments", 30, 8, 256, "logits"),
+    "tsm-twice-3crop": ("segments", 6, 8, 256, "logits"),
+    "slowfast-10x3": ("clip", 30, 8, 256, "probabilities"),
+    "ssv2-1x3": ("clip", 3, 8, 256, "probabilities"),
+    "image-10crop": ("image", 10, 1, 224, "logits"),
+}
+
+
+def protocol(name: str, sampling: str = "segments", num_frames: int = 8, stride: int = 2) -> Protocol:
+    return protocol_for(name, sampling=sampling, num_frames=num_frames, stride=stride, size=224, resize=256)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_a_name_stands_for_its_published_views(name: str) -> None:
+    sampling, views, frames, side, average = EXPECTED[name]
+    chosen = protocol(name, sampling, num_frames=1 if sampling == "image" else 8)
+    assert chosen.clips * chosen.crops == views
+    assert chosen.num_frames == frames
+    assert (chosen.size, chosen.resize, chosen.average) == (side, 256, average)
+    for num_frames in (1, 7, 100, 300):
+        clips = chosen.clip_indices(num_frames)
+        assert clips.shape == (chosen.clips, frames)
+        assert clips.dtype == np.int64
+        assert clips.min() >= 0
+        assert clips.max() < num_frames
+
+
+def test_clips_follow_the_published_formulas() -> None:
+    assert protocol("center").clip_indices(100).tolist() == [[6, 18, 31, 43, 56, 68, 81, 93]]
+    assert protocol("tsm-8x10crop").clip_indices(8).tolist() == [[0] * 8]
+    assert protocol("tsn-25x10").clip_indices(100).tolist() == [list(range(2, 100, 4))]
+    assert protocol("tsm-dense-10x3").clip_indices(300).tolist() == dense_test(300, num_segments=8).tolist()
+    assert protocol("tsm-twice-3crop").clip_indices(100).tolist() == segments_twice(100, num_segments=8).tolist()
+    slowfast = protocol("slowfast-10x3", "clip", num_frames=32).clip_indices(300)
+    assert slowfast[:, 0].tolist() == [0, 23, 47, 70, 94, 118, 141, 165, 188, 212]
+    something = protocol("ssv2-1x3", "clip").clip_indices(33)
+    assert something.tolist() == [[2, 6, 10, 14, 18, 22, 26, 30]]
+
+
+def test_the_centre_is_the_methods_own() -> None:
+    assert protocol("center", "clip", num_frames=4).clip_indices(12).tolist() == [[2, 4, 6, 9]]
+    assert protocol("center", "image", num_frames=1).clip_indices(12).tolist() == [[6]]
+
+
+def test_segments_of_several_frames_are_consecutive_in_every_clip() -> None:
+    clips = protocol("tsm-twice-3crop", num_frames=2).clip_indices(20, frames_per_segment=5)
+    # 16 starts in 2 parts of 8: middles 4 and 12, beginnings 0 and 8
+    assert clips.tolist() == [[4, 5, 6, 7, 8, 12, 13, 14, 15, 16], [0, 1, 2, 3, 4, 8, 9, 10, 11, 12]]
+    short = protocol("tsm-dense-10x3", num_frames=2).clip_indices(3, frames_per_segment=5)
+    assert short.tolist() == [[0, 1, 2, 2, 2, 2, 2, 2, 2, 2]] * 10
+
+
+def test_a_protocol_describes_itself_in_one_line() -> None:
+    dense = "tsm-dense-10x3: 10 clips of 8 x 3 crops of 256 from short side 256, logits averaged"
+    assert protocol("tsm-dense-10x3").describe() == dense
+    assert protocol("center").describe() == "center: 1 clip of 8 x 1 crop of 224 from short side 256, logits averaged"
+
+
+def test_an_unknown_name_is_answered_with_the_closest() -> None:
+    with pytest.raises(UserError, match=r"got 'tsm-dense-10x1', needs one of center, .* Did you mean 'tsm-dense-10x3'"):
+        protocol("tsm-dense-10x1")
+    with pytest.raises(UserError, match=r"got 'qqq', needs one of center, .*image-10crop\.$"):
+        protocol("qqq")
+
+
+@pytest.mark.parametrize(
+    ("name", "sampling", "made_of"),
+    [
+        ("slowfast-10x3", "segments", "clip"),
+        ("ssv2-1x3", "segments", "clip"),
+        ("tsn-25x10", "clip", "segments"),
+        ("tsm-dense-10x3", "image", "segments"),
+        ("image-10crop", "segments", "image"),
+    ],
+)
+def test_a_protocol_of_another_method_is_refused(name: str, sampling: str, made_of: str) -> None:
+    with pytest.raises(UserError, match=rf"got '{name}', whose clips are made of {made_of}, .* takes {sampling}$"):
+        protocol(name, sampling)

@@ -1,7 +1,8 @@
 """Augmentation on the device: uint8 clips in, float clips and soft targets out; one draw per clip.
 
 Random numbers are drawn on the CPU from (seed, purpose, position of the clip in the run), so they depend neither on
-the device nor on how the batch was put together; only the arithmetic happens on the device.
+the device nor on how the batch was put together; only the arithmetic happens on the device. Mix-up, which needs
+neighbours, is the exception: one share per batch, drawn from the position of its first clip.
 """
 
 import math
@@ -85,6 +86,12 @@ COLOUR_STEPS: tuple[Callable[[torch.Tensor, torch.Tensor], torch.Tensor], ...] =
 )
 
 
+def _factor_ranges(colorjitter: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest factor of each step: 1 - w to 1 + w but not below 0; of hue -w to w turns."""
+    widths, middles = np.array(colorjitter), np.array([1.0, 1.0, 1.0, 0.0])
+    return np.maximum(middles - widths, [0.0, 0.0, 0.0, -0.5]), middles + widths
+
+
 class DeviceTransform:
     """Colour jitter, normalisation, random erasing, mix-up and label smoothing of one training batch.
 
@@ -136,8 +143,7 @@ class DeviceTransform:
         for i, number in enumerate(numbers):
             rng = stream(self._seed, "colorjitter", number)
             order = rng.permutation(len(COLOUR_STEPS))
-            spread = np.array(self._colorjitter) * rng.uniform(-1, 1, size=len(COLOUR_STEPS))
-            factors = np.maximum(spread + np.array([1.0, 1.0, 1.0, 0.0]), [0.0, 0.0, 0.0, -0.5])
+            factors = rng.uniform(*_factor_ranges(self._colorjitter))
             clip = clips[i : i + 1]
             for step in order:
                 if self._colorjitter[step]:

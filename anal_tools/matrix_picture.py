@@ -1,10 +1,13 @@
-"""The confusion matrix as a picture that can be read at 10 classes and at 400."""
+"""The confusion matrix as a picture that can be read at 10 classes and at 400: right ones blue, confusions orange."""
 
+import textwrap
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -12,11 +15,14 @@ matplotlib.use("Agg")
 
 FEW_CLASSES = 40  # up to here every class has its name and every cell its number
 BLOCK = 20  # classes of the enlarged part of a large matrix
+NAME_WIDTH = 36  # characters of a line of a class name, which has two lines at most
+FAINTEST = 0.35  # of the colour scale, where a cell is too small for a number: a single video stays visible
+WIDE_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "SimHei", "Microsoft YaHei", "PingFang SC")
 
 
 def _shares(matrix: np.ndarray) -> np.ndarray:
-    """Each row in percent of its videos."""
-    return 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    """Each row as parts of its videos, 0 to 1."""
+    return matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
 
 
 def similar_next_to_each_other(matrix: np.ndarray) -> np.ndarray:
@@ -44,49 +50,77 @@ def worst_block(matrix: np.ndarray) -> slice:
     return slice(first, first + BLOCK)
 
 
-def _draw(axes: Axes, matrix: np.ndarray, names: Sequence[str], *, title: str, numbers: bool, size: int) -> None:
-    shares = _shares(matrix)
-    axes.imshow(shares if numbers else np.log1p(shares), cmap="Blues", aspect="equal", interpolation="nearest")
-    axes.set_title(title)
-    axes.set_xlabel("prediction")
-    axes.set_ylabel("label")
-    if len(names) > FEW_CLASSES:
-        return
-    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
-    axes.set_yticks(range(len(names)), names, fontsize=size)
-    if not numbers:
-        return
-    for (row, column), count in np.ndenumerate(matrix):
+def short_name(name: str) -> str:
+    """A class name in two lines at most; what is left out shows as dots."""
+    return textwrap.fill(name, NAME_WIDTH, max_lines=2, placeholder=" ...")
+
+
+def cell_colours(shares: np.ndarray, *, faintest: float) -> np.ndarray:
+    """RGBA (K, K, 4) of parts of rows: white is none, `faintest` (0 to 1) the colour of the smallest, dark is all."""
+    strength = np.where(shares > 0, faintest + (1 - faintest) * shares, 0)
+    colours = matplotlib.colormaps["Oranges"](strength)
+    diagonal = np.arange(len(shares))
+    colours[diagonal, diagonal] = matplotlib.colormaps["Blues"](strength[diagonal, diagonal])
+    colours[strength == 0] = 1
+    return colours
+
+
+def _draw_whole(axes: Axes, matrix: np.ndarray, block: slice, *, title: str) -> None:
+    """A large matrix without names, a frame around its worst block."""
+    axes.imshow(cell_colours(_shares(matrix), faintest=FAINTEST), interpolation="nearest")
+    corner = (block.start - 0.5, block.start - 0.5)
+    axes.add_patch(matplotlib.patches.Rectangle(corner, BLOCK, BLOCK, fill=False, edgecolor="black", linewidth=1.5))
+    _label(axes, title)
+
+
+def _draw_named(
+    axes: Axes, counts: np.ndarray, shares: np.ndarray, *, below: Sequence[str], beside: Sequence[str], size: int
+) -> None:
+    """A matrix with names and the number of every cell; `shares` say its colours."""
+    axes.imshow(cell_colours(shares, faintest=0.1), interpolation="nearest")
+    axes.set_xticks(range(len(below)), below, rotation=90, fontsize=size, parse_math=False)
+    axes.set_yticks(range(len(beside)), beside, fontsize=size, parse_math=False)
+    for (row, column), count in np.ndenumerate(counts):
         if count:
-            colour = "white" if shares[row, column] > 50 else "black"
+            colour = "white" if shares[row, column] > 0.55 else "black"
             axes.text(column, row, str(count), ha="center", va="center", fontsize=size, color=colour)
 
 
+def _label(axes: Axes, title: str) -> None:
+    axes.set_title(title, parse_math=False)
+    axes.set_xlabel("prediction")
+    axes.set_ylabel("label")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """Write the picture with a font for Chinese names where one is installed; else they are boxes, without a word."""
+    wide = [name for name in WIDE_FONTS if name in set(font_manager.get_font_names())]
+    with matplotlib.rc_context({"font.family": ["DejaVu Sans", *wide]}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(path, dpi=100, bbox_inches="tight")
+
+
 def draw_matrix(path: Path, matrix: np.ndarray, names: Sequence[str], *, title: str) -> None:
-    """Write the picture; `title` says protocol and accuracy. Cells are coloured by share of their row."""
+    """Write the picture; `title` says protocol and accuracy. Cells are coloured by their part of their row."""
     count = len(names)
     if count <= FEW_CLASSES:
+        labels = [short_name(name) for name in names]
         side = 4 + 0.42 * count
         figure = Figure(figsize=(side, side), layout="constrained")
-        _draw(figure.subplots(), matrix, names, title=title, numbers=True, size=9)
-        figure.savefig(path, dpi=120)
+        axes = figure.subplots()
+        _draw_named(axes, matrix, _shares(matrix), below=labels, beside=labels, size=9)
+        _label(axes, textwrap.fill(title, 40) if count < 10 else title)
+        _save(figure, path)
         return
     order = similar_next_to_each_other(matrix)
-    ordered, ordered_names = matrix[np.ix_(order, order)], [str(names[i]) for i in order]
+    ordered, shares = matrix[np.ix_(order, order)], _shares(matrix)[np.ix_(order, order)]
     block = worst_block(ordered)
-    figure = Figure(figsize=(26, 13), layout="constrained")
+    figure = Figure(figsize=(31, 15), layout="constrained")
     whole, part = figure.subplots(1, 2)
-    _draw(
-        whole,
-        ordered,
-        ordered_names,
-        title=f"{title}\n{count} classes, confused ones side by side",
-        numbers=False,
-        size=8,
-    )
-    corner = (block.start - 0.5, block.start - 0.5)
-    whole.add_patch(matplotlib.patches.Rectangle(corner, BLOCK, BLOCK, fill=False, edgecolor="red", linewidth=1.5))
-    inside = ordered[block, block]
-    worst = f"the {BLOCK} neighbours with the most confusions (red on the left), counts of videos"
-    _draw(part, inside, ordered_names[block], title=worst, numbers=True, size=11)
-    figure.savefig(path, dpi=100)
+    _draw_whole(whole, ordered, block, title=f"{title}\n{count} classes, confused ones side by side")
+    places = range(block.start, block.stop)
+    beside = [f"{short_name(names[order[place]])} | {place}" for place in places]
+    below = [str(place) for place in places]
+    _draw_named(part, ordered[block, block], shares[block, block], below=below, beside=beside, size=11)
+    _label(part, f"the {BLOCK} neighbours with the most confusions (framed on the left), counts of videos")
+    _save(figure, path)

@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,11 @@ from typing import Any
 import numpy as np
 
 from utils.errors import UserError
+
+UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)  # numpy's, on broken files
+ARRAYS = {"scores": (2, "f"), "labels": (1, "i"), "paths": (1, "U"), "class_names": (1, "U"), "num_frames": (1, "i")}
+TEXT = (0, "U")
+AVERAGES = ("logits", "probabilities")
 
 
 @dataclass(frozen=True)
@@ -61,24 +67,36 @@ def load_results(path: Path) -> Results:
     """Read a score file; `UserError` that says what is wrong with a missing, foreign, empty or damaged one."""
     if not path.is_file():
         raise UserError(f"{path}: no such score file; anal_tools/get_reference_results.py writes one")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            values = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: not a score file that can be read ({error})") from error
-    missing = [field.name for field in fields(Results) if field.name not in values]
+    values = _read_arrays(path)
+    names = [field.name for field in fields(Results)]
+    missing = [name for name in names if name not in values]
     if missing:
         raise UserError(f"{path}: not a score file of get_reference_results.py: it has no {', '.join(missing)}")
-    texts = {name: str(value) for name, value in values.items() if value.ndim == 0}
-    results = Results(**{field.name: texts.get(field.name, values[field.name]) for field in fields(Results)})
+    for name in names:
+        dimensions, kind = ARRAYS.get(name, TEXT)
+        if values[name].ndim != dimensions or values[name].dtype.kind != kind:
+            raise UserError(f"{path}: not a score file of get_reference_results.py: {name} is of another type")
+    results = Results(**{name: values[name] if name in ARRAYS else str(values[name]) for name in names})
     _check(results, path)
     return results
 
 
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        if not zipfile.is_zipfile(path):
+            raise UserError(f"{path}: not a score file, or one that was cut off: it is no .npz archive")
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except UNREADABLE as error:
+        raise UserError(f"{path}: not a score file that can be read ({error}); write it anew") from error
+
+
 def _check(results: Results, path: Path) -> None:
-    count, classes = results.scores.shape if results.scores.ndim == 2 else (0, 0)
+    count, classes = results.scores.shape
     if count == 0:
         raise UserError(f"{path}: holds no videos; evaluate a list with at least one")
+    if results.average not in AVERAGES:
+        raise UserError(f"{path}: scores are averaged {results.average!r}, needs one of {', '.join(AVERAGES)}")
     if classes != len(results.class_names):
         raise UserError(f"{path}: scores of {classes} classes, names of {len(results.class_names)}; write it anew")
     if not len(results.labels) == len(results.paths) == len(results.num_frames) == count:

@@ -13,10 +13,11 @@ from torch import nn
 from methods.image import Image
 from methods.method import Method
 from methods.modality import MODALITIES
+from methods.single_pathway import C2D, I3D, X3D, Fast, R2Plus1D, Slow
 from methods.slowfast import SlowFast
 from methods.tsm import TSM
 from methods.tsn import TSN
-from networks import IMAGE_NETWORKS, SLOWFAST_NETWORKS
+from networks import IMAGE_NETWORKS, SLOWFAST_NETWORKS, VIDEO_NETWORKS
 from networks.pretrained import find_weights, load_image_weights, read_state_dict, tensor_faults
 from utils.config_file import repository_path
 from utils.config_schema import Config, ModelConfig
@@ -40,12 +41,18 @@ METHODS: dict[str, MethodEntry] = {
     "tsn": MethodEntry(TSN, IMAGE_NETWORKS, True),
     "tsm": MethodEntry(TSM, IMAGE_NETWORKS, True),
     "slowfast": MethodEntry(SlowFast, SLOWFAST_NETWORKS, False),
+    "slow": MethodEntry(Slow, VIDEO_NETWORKS["slow"], False),
+    "fast": MethodEntry(Fast, VIDEO_NETWORKS["fast"], False),
+    "c2d": MethodEntry(C2D, VIDEO_NETWORKS["c2d"], False),
+    "i3d": MethodEntry(I3D, VIDEO_NETWORKS["i3d"], False),
+    "r2plus1d": MethodEntry(R2Plus1D, VIDEO_NETWORKS["r2plus1d"], False),
+    "x3d": MethodEntry(X3D, VIDEO_NETWORKS["x3d"], False),
     "image": MethodEntry(Image, IMAGE_NETWORKS, True),
 }
 
 # Constructor arguments that the config gives under keys of their own, not under kwargs.
 OWN_KEYS = ("num_class", "num_segments", "num_frames", "stride", "dropout", "modality")
-NETWORK_OWN = ("depth", "in_channels", "groups", "base_width")
+NETWORK_OWN = ("depth", "in_channels", "groups", "base_width", "architecture")
 
 
 def options_of(constructor: Callable[..., Any], left_out: tuple[str, ...]) -> dict[str, inspect.Parameter]:

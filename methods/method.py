@@ -1,5 +1,6 @@
 """What every method offers beside `forward`: the engine builds loaders and protocols from it."""
 
+import torch
 from torch import nn
 
 
@@ -20,3 +21,7 @@ class Method(nn.Module):
     std: tuple[float, ...]
     backbone: nn.Module
     classifier: nn.Linear
+
+    def probabilities(self, clips: torch.Tensor) -> torch.Tensor:
+        """float (B, T, C, H, W) -> float64 (B, num_class) that sum to 1: what protocols average that say so."""
+        return self(clips).double().softmax(dim=1)

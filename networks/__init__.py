@@ -7,7 +7,9 @@ from torch import nn
 
 from networks.mobilenet import MobileNetV2
 from networks.resnet import ResNet
+from networks.resnet3d import ARCHITECTURES, R2Plus1DResNet, ResNet3d
 from networks.slowfast_resnet import SlowFastResNet
+from networks.x3d import X3DNetwork
 
 IMAGE_NETWORKS: dict[str, Callable[..., nn.Module]] = {
     **{f"resnet{depth}": partial(ResNet, depth=depth) for depth in (18, 34, 50, 101, 152)},
@@ -21,4 +23,26 @@ SLOWFAST_NETWORKS: dict[str, Callable[..., nn.Module]] = {
     f"resnet{depth}": partial(SlowFastResNet, depth=depth) for depth in (18, 50, 101)
 }
 
-__all__ = ["IMAGE_NETWORKS", "SLOWFAST_NETWORKS"]
+# Per method of one pathway, the networks that it takes; their signatures hold the published defaults.
+VIDEO_NETWORKS: dict[str, dict[str, Callable[..., nn.Module]]] = {
+    **{
+        name: {
+            f"resnet{depth}": partial(
+                ResNet3d,
+                depth=depth,
+                architecture=name,
+                width=architecture.width,
+                pool2_stride=architecture.pool2_stride,
+            )
+            for depth in (18, 50, 101)
+        }
+        for name, architecture in ARCHITECTURES.items()
+    },
+    "r2plus1d": {f"resnet{depth}": partial(R2Plus1DResNet, depth=depth) for depth in (50, 101)},
+    "x3d": {
+        **{f"x3d_{size}": partial(X3DNetwork, depth_factor=2.2) for size in ("xs", "s", "m")},
+        "x3d_l": partial(X3DNetwork, depth_factor=5.0),
+    },
+}
+
+__all__ = ["IMAGE_NETWORKS", "SLOWFAST_NETWORKS", "VIDEO_NETWORKS"]

@@ -91,32 +91,34 @@ class Block3d(nn.Module):
         return self.relu(out.add_(identity))
 
 
-def stage3d(
-    in_channels: int,
-    channels: int,
-    temporal_kernels: Sequence[int],
-    *,
-    stride: int,
-    bottleneck: bool,
-    factored: bool = False,
-    temporal_stride: int = 1,
-) -> nn.Sequential:
-    """A stage of as many blocks as there are `temporal_kernels`; the first one has the strides."""
-    blocks = []
-    for index, temporal_kernel in enumerate(temporal_kernels):
-        blocks.append(
-            Block3d(
-                in_channels,
-                channels,
-                temporal_kernel=temporal_kernel,
-                stride=stride if index == 0 else 1,
-                bottleneck=bottleneck,
-                factored=factored,
-                temporal_stride=temporal_stride if index == 0 else 1,
+class Stage3d(nn.Sequential):
+    """As many blocks as there are `temporal_kernels`; the first one has the strides."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        *,
+        temporal_kernels: Sequence[int],
+        stride: int,
+        bottleneck: bool,
+        factored: bool = False,
+        temporal_stride: int = 1,
+    ) -> None:
+        super().__init__()
+        for index, temporal_kernel in enumerate(temporal_kernels):
+            self.append(
+                Block3d(
+                    in_channels,
+                    channels,
+                    temporal_kernel=temporal_kernel,
+                    stride=stride if index == 0 else 1,
+                    bottleneck=bottleneck,
+                    factored=factored,
+                    temporal_stride=temporal_stride if index == 0 else 1,
+                )
             )
-        )
-        in_channels = channels * 4 if bottleneck else channels
-    return nn.Sequential(*blocks)
+            in_channels = channels * 4 if bottleneck else channels
 
 
 def stem3d(

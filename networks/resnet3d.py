@@ -12,10 +12,10 @@ from torch import nn
 
 from networks.block3d import (
     DEPTHS,
+    Stage3d,
     check_sizes,
     initialise3d,
     pool_positions,
-    stage3d,
     stem3d,
 )
 
@@ -99,7 +99,13 @@ class ResNet3d(VideoNetwork):
             by_block = [pattern[index % len(pattern)] for index in range(count)]
             planes = width * 2**number
             self.stages.append(
-                stage3d(channels, planes, by_block, stride=1 if number == 0 else 2, bottleneck=bottleneck)
+                Stage3d(
+                    channels,
+                    planes,
+                    temporal_kernels=by_block,
+                    stride=1 if number == 0 else 2,
+                    bottleneck=bottleneck,
+                )
             )
             channels = planes * (4 if bottleneck else 1)
         self.feature_dim = channels
@@ -133,10 +139,10 @@ class R2Plus1DResNet(VideoNetwork):
         for number, count in enumerate(counts):
             planes = width * 2**number
             self.stages.append(
-                stage3d(
+                Stage3d(
                     channels,
                     planes,
-                    [1] * count,
+                    temporal_kernels=[1] * count,
                     stride=2,
                     bottleneck=True,
                     factored=True,

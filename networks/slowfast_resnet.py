@@ -5,7 +5,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from networks.block3d import DEPTHS, check_sizes, conv3d, initialise3d, pool_positions, stage3d, stem3d
+from networks.block3d import DEPTHS, Stage3d, check_sizes, conv3d, initialise3d, pool_positions, stem3d
 
 SLOW_TEMPORAL_KERNELS = (1, 1, 3, 3)  # of the first convolution of res2 to res5's blocks
 FAST_TEMPORAL_KERNELS = (3, 3, 3, 3)
@@ -65,11 +65,11 @@ class SlowFastResNet(nn.Module):
         for number, count in enumerate(counts):
             self.laterals.append(Lateral(fast, alpha=alpha, kernel=fusion_kernel, norm=lateral_norm))
             fused, planes = slow + FUSED_CHANNELS * fast, width * 2**number
-            stage = partial(stage3d, stride=1 if number == 0 else 2, bottleneck=bottleneck)
+            stage = partial(Stage3d, stride=1 if number == 0 else 2, bottleneck=bottleneck)
             slow_kernels = _kernels(SLOW_TEMPORAL_KERNELS[number], count, slow_res4_blocks if number == 2 else 0)
             fast_kernels = _kernels(FAST_TEMPORAL_KERNELS[number], count, fast_res4_blocks if number == 2 else 0)
-            self.slow_stages.append(stage(fused, planes, slow_kernels))
-            self.fast_stages.append(stage(fast, planes // beta, fast_kernels))
+            self.slow_stages.append(stage(fused, planes, temporal_kernels=slow_kernels))
+            self.fast_stages.append(stage(fast, planes // beta, temporal_kernels=fast_kernels))
             slow, fast = planes * expansion, planes // beta * expansion
         self.feature_dim = slow + fast
         initialise3d(self)

@@ -1,28 +1,40 @@
 """A list of image files: each line's path is a picture, a video of one frame."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import torch
+from datasets.frame_sources.memcached import Memcached
+from datasets.frame_sources.pictures import Picture, PictureSource
+from datasets.frame_sources.root import Root
 
-from datasets.frame_sources.jpeg import decode_rgb, read_bytes
 
+class ImageFileStore:
+    """The files `root/<path>`; see `PictureStore`."""
 
-class ImageFileSource:
-    """Pictures `root/<path>`."""
-
-    def __init__(self, *, root: Path) -> None:
-        self.root = root
+    def __init__(self, *, root: Root) -> None:
+        self._root = root
+        self.identity = f"images {root.folder.resolve()}"
 
     def num_frames(self, video: str) -> int:
-        """See `FrameSource`: 1."""
+        """1."""
         return 1
 
-    def read(self, video: str, indices: np.ndarray) -> list[torch.Tensor]:
-        """See `FrameSource`."""
-        path = self.root / video
-        return [decode_rgb(read_bytes(path), path)] * len(indices)
+    def fetch(self, video: str, pictures: Sequence[Picture]) -> list[bytes]:
+        """See `PictureStore`."""
+        return [self._root.read_bytes(self._root.path(video))] * len(pictures)
+
+    def place(self, video: str, picture: Picture) -> Path:
+        """See `PictureStore`."""
+        return self._root.folder / video
 
     def describe(self) -> str:
-        """See `FrameSource`."""
-        return f"image files below {self.root}"
+        """See `PictureStore`."""
+        return f"image files below {self._root.folder}"
+
+
+class ImageFileSource(PictureSource):
+    """Pictures `root/<path>`."""
+
+    def __init__(self, *, root: Path, outside_root: bool = False, cache: Memcached | None = None) -> None:
+        super().__init__(store=ImageFileStore(root=Root(root, outside_root=outside_root)), cache=cache)
+        self.root = root

@@ -14,7 +14,7 @@ import torch
 
 from datasets.broken_video import BrokenVideo
 from datasets.frame_names import FrameNames
-from datasets.frame_sources import FolderSource, ImageFileSource, folder
+from datasets.frame_sources import FolderSource, ImageFileSource, pictures
 from datasets.frame_sources.jpeg import decode_grey, decode_rgb
 from tests.frame_folders import frame_numbers, frame_pixels, make_flow_folder, make_frame_folders, video_number
 
@@ -58,7 +58,7 @@ def test_a_repeated_frame_is_decoded_once(source: FolderSource, monkeypatch: pyt
         decoded.append(path)
         return decode_rgb(data, path)
 
-    monkeypatch.setattr(folder, "decode_rgb", counting)
+    monkeypatch.setattr(pictures, "decode_rgb", counting)
     assert frame_numbers(torch.stack(source.read("a", np.array([2, 2, 4, 2])))) == [2, 2, 4, 2]
     assert [path.name for path in decoded] == ["img_00003.jpg", "img_00005.jpg"]
 

@@ -1,0 +1,98 @@
+"""Frames that are stored as pictures, wherever their bytes lie: fetched, then decoded, alike for every store."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+
+from datasets.broken_video import BrokenVideo
+from datasets.frame_sources.jpeg import decode_grey, decode_rgb
+from datasets.frame_sources.memcached import Memcached
+
+AXES = {"RGB": ("",), "Flow": ("x", "y")}  # the pictures that make a frame
+
+
+class Picture(NamedTuple):
+    """Frame `frame` of a video, counted from 0; `axis` "x" or "y" of flow, "" of RGB."""
+
+    frame: int
+    axis: str
+
+
+class PictureStore(Protocol):
+    """Where the bytes of pictures lie. All methods but `describe` raise `BrokenVideo`.
+
+    `identity` differs between stores whose pictures may differ: memcached servers may be shared by many.
+    """
+
+    identity: str
+
+    def num_frames(self, video: str) -> int:
+        """How many frames the video has."""
+
+    def fetch(self, video: str, pictures: Sequence[Picture]) -> list[bytes]:
+        """The bytes of each picture."""
+
+    def place(self, video: str, picture: Picture) -> Path:
+        """The picture's file, or what stands for it in a message."""
+
+    def describe(self) -> str:
+        """A line for the log."""
+
+
+class PictureSource:
+    """A `FrameSource` of a store of pictures. `modality` "Flow": frames of two channels (x, y), out of two pictures.
+
+    With `cache`, bytes come from memcached servers where these have them; from the store, and then to the servers,
+    where they don't.
+    """
+
+    def __init__(self, *, store: PictureStore, modality: str = "RGB", cache: Memcached | None = None) -> None:
+        self.store = store
+        self.modality = modality
+        self.cache = cache
+
+    def num_frames(self, video: str) -> int:
+        """See `FrameSource`."""
+        return self.store.num_frames(video)
+
+    def read(self, video: str, indices: np.ndarray) -> list[torch.Tensor]:
+        """See `FrameSource`; a frame that is asked for twice is decoded once."""
+        axes = AXES[self.modality]
+        unique = list(dict.fromkeys(int(index) for index in indices))
+        pictures = [Picture(index, axis) for index in unique for axis in axes]
+        data = self._fetch(video, pictures)
+        decoded = [self._decode(video, picture, each) for picture, each in zip(pictures, data)]
+        if len(axes) > 1:
+            decoded = [self._joined(video, unique[n], decoded[2 * n : 2 * n + 2]) for n in range(len(unique))]
+        frames = dict(zip(unique, decoded))
+        sizes = {tuple(frame.shape) for frame in frames.values()}
+        if len(sizes) > 1:
+            folder = self.store.place(video, pictures[0]).parent
+            raise BrokenVideo(f"{folder}: frames of different sizes {sorted(sizes)}")
+        return [frames[int(index)] for index in indices]
+
+    def _fetch(self, video: str, pictures: list[Picture]) -> list[bytes]:
+        if self.cache is None:
+            return self.store.fetch(video, pictures)
+        names = [f"{self.store.identity}\0{self.store.place(video, picture)}" for picture in pictures]
+        return self.cache.through(
+            video, names, lambda missing: self.store.fetch(video, [pictures[place] for place in missing])
+        )
+
+    def _decode(self, video: str, picture: Picture, data: bytes) -> torch.Tensor:
+        decode = decode_grey if picture.axis else decode_rgb
+        return decode(data, self.store.place(video, picture))
+
+    def _joined(self, video: str, index: int, axes: list[torch.Tensor]) -> torch.Tensor:
+        x, y = axes
+        if x.shape != y.shape:
+            paths = [self.store.place(video, Picture(index, axis)) for axis in ("x", "y")]
+            raise BrokenVideo(f"{paths[0]}: {tuple(x.shape)} pixels, {paths[1].name} has {tuple(y.shape)}")
+        return torch.cat([x, y], dim=2)
+
+    def describe(self) -> str:
+        """See `FrameSource`."""
+        return self.store.describe() + (f"; {self.cache.describe()}" if self.cache else "")

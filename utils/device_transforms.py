@@ -169,9 +169,10 @@ def _erased_box(
     height: int, width: int, *, area: tuple[float, float], aspect: float, rng: np.random.Generator
 ) -> tuple[int, int, int, int]:
     """(top, left, height, width) of a box of a random area and aspect; an empty one where ten draws do not fit."""
+    widest = abs(math.log(aspect))
     for _ in range(10):
         pixels = rng.uniform(*area) * height * width
-        ratio = math.exp(rng.uniform(math.log(aspect), -math.log(aspect)))
+        ratio = math.exp(rng.uniform(-widest, widest))
         box_height, box_width = round((pixels * ratio) ** 0.5), round((pixels / ratio) ** 0.5)
         if box_height < height and box_width < width:
             top, left = rng.integers(height - box_height + 1), rng.integers(width - box_width + 1)

@@ -7,14 +7,16 @@ torchrun --nproc-per-node 2 main.py --config ...                     the same on
 """
 
 import argparse
+import json
 
 from engine import distributed
 from engine.commands import check, evaluate_only, train_experiment
 from engine.config_checks import engine_mistakes, protocol_overrides
 from engine.experiment import Experiment
+from engine.log import log_failure
 from methods import kwargs_mistakes
 from utils.config_file import load_config, repository_path
-from utils.errors import run_command
+from utils.errors import UserError, run_command
 
 
 def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -35,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_options(arguments)
     overrides = [*options.set, *protocol_overrides(options.protocol)]
     if options.load_path and not options.evaluate:
-        overrides.append(f"common.model.pretrained={options.load_path}")
+        overrides.append(f"common.model.pretrained={json.dumps(options.load_path, ensure_ascii=False)}")  # quoted, as YAML reads it
     config = load_config(options.config, overrides, checks=(kwargs_mistakes, engine_mistakes))
     experiment = Experiment(folder=repository_path(options.config).parent)
     world = distributed.start(config.timeout)
@@ -45,6 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
         if options.evaluate:
             return evaluate_only(config, experiment, world, load_path=options.load_path)
         return train_experiment(config, experiment, world)
+    except UserError as error:
+        log_failure(error.lines)
+        raise
     finally:
         distributed.stop(world)
 

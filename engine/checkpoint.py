@@ -90,6 +90,13 @@ def _why_not_saved(folder: Path, state: dict[str, Any], error: Exception) -> str
     )
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove half-written files of starts that were killed while they saved."""
+    for name in (LATEST, BEST):
+        for leftover in folder.glob(f".{name}.*.tmp"):
+            leftover.unlink(missing_ok=True)
+
+
 def find_checkpoint(folder: Path) -> Path | None:
     """The folder's latest checkpoint, if it has one."""
     path = folder / LATEST
@@ -108,15 +115,15 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
-        raise UserError(damaged % error + remedy) from error
+    except Exception as error:  # zipfile raises a dozen kinds too
+        raise UserError(damaged % (str(error) or type(error).__name__) + remedy) from error
     if broken is not None:
         raise UserError(damaged % f"{broken} has the wrong checksum" + remedy)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a dozen kinds
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: holds more than tensors and plain values; refused ({reason})") from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(f"{path}: can't be read as tensors and plain values alone; refused ({reason})") from error
     missing = [key for key in NEEDED if not isinstance(state, dict) or key not in state]
     if missing:
         raise UserError(f"{path}: not a checkpoint of this program: it has no {', '.join(missing)}")

@@ -11,7 +11,7 @@ from datasets.loaders import Batch, ClipFormat, build_evaluation_loader, build_t
 from datasets.protocols import Protocol, protocol_for
 from datasets.videos import Videos, check_videos, read_videos
 from engine import preflight
-from engine.checkpoint import check_same_experiment, find_checkpoint, load_checkpoint
+from engine.checkpoint import check_same_experiment, find_checkpoint, load_checkpoint, remove_leftovers
 from engine.distributed import World, check_agreement
 from engine.evaluation import Evaluation, ViewScorer, evaluate
 from engine.experiment import Experiment
@@ -21,9 +21,10 @@ from engine.signals import StopRequest
 from engine.train_loop import Session, train
 from methods import METHODS, build_method
 from methods.method import Method
-from utils.config_file import config_as_dict, write_config
+from utils.config_file import config_as_dict, repository_path, write_config
 from utils.config_schema import Config
 from utils.errors import UserError
+from utils.random_streams import torch_seed
 
 
 def choose_protocol(config: Config, method: Method) -> Protocol:
@@ -82,6 +83,12 @@ def evaluate_list(
     )
 
 
+def build_placed(config: Config, world: World, *, initialise: bool) -> Method:
+    """The method on this rank's device; its first weights are a function of the seed, like every random number."""
+    torch.manual_seed(torch_seed(config.seed, "weights"))
+    return place(build_method(config.model, initialise=initialise), config, world)
+
+
 def load_weights(method: Method, path: Path) -> dict[str, Any]:
     """Load the evaluated weights of one of our checkpoints (the averaged ones where there are any); returns it all."""
     state = load_checkpoint(path)
@@ -102,7 +109,7 @@ def check(config: Config, world: World) -> int:
         mistakes = check_videos(videos)
         if mistakes:
             raise UserError(*mistakes)
-    method = place(build_method(config.model), config, world)
+    method = build_placed(config, world, initialise=True)
     run = build_run(config, method, world)
     loader = _train_loader(config, method, train_videos, world, start_iteration=0)
     step_seconds = preflight.check_training(run, loader)
@@ -127,9 +134,10 @@ def check(config: Config, world: World) -> int:
 
 def evaluate_only(config: Config, experiment: Experiment, world: World, *, load_path: str | None) -> int:
     """`--evaluate`: score the validation list with a checkpoint (by default the best); returns the exit status."""
+    open_log(None, rank=world.rank)
     (videos,) = read_lists(config, "val")
-    path = Path(load_path) if load_path else _best_checkpoint(experiment)
-    method = place(build_method(config.model, initialise=False), config, world)
+    path = repository_path(load_path) if load_path else _best_checkpoint(experiment)
+    method = build_placed(config, world, initialise=False)
     state = load_checkpoint(path)
     check_same_experiment(state["config"], config_as_dict(config))
     load_weights(method, path)
@@ -171,38 +179,48 @@ def _fingerprint(config: Config, *videos: Videos) -> dict[str, str]:
 
 
 def _resume(run: Run, path: Path | None) -> None:
-    """Take up the folder's checkpoint, after checking that it belongs to this config."""
-    if path is None:
-        return
-    state = load_checkpoint(path)
-    changes = check_same_experiment(state["config"], config_as_dict(run.config))
-    run.restore(state)
-    LOGGER.info("resumed from %s at iteration %d", path.name, run.iteration)
-    for change in changes:
-        LOGGER.info("changed since the checkpoint: %s", change)
+    """Take up the folder's checkpoint, after checking that it belongs to this config and is the same for all ranks."""
+    if path is not None:
+        state = load_checkpoint(path)
+        changes = check_same_experiment(state["config"], config_as_dict(run.config))
+        run.restore(state)
+        LOGGER.info("resumed from %s at iteration %d", path.name, run.iteration)
+        for change in changes:
+            LOGGER.info("changed since the checkpoint: %s", change)
+    check_agreement({"iteration of the checkpoint found": str(run.iteration)}, run.world)
+
+
+def _open_folder(experiment: Experiment, config: Config, world: World) -> None:
+    """From here on the run writes into its folder: log.txt with what was said so far, config_resolved.yaml."""
+    experiment.create()
+    open_log(experiment.log_file, rank=world.rank)
+    if world.rank == 0:
+        remove_leftovers(experiment.folder)
+        write_config(config, experiment.resolved_config)
+
+
+def _is_finished(run: Run) -> bool:
+    max_iter = run.config.lr_scheduler.max_iter
+    return run.iteration > max_iter or run.iteration == max_iter == run.evaluated
 
 
 def train_experiment(config: Config, experiment: Experiment, world: World) -> int:
     """Train, going on from the folder's checkpoint where there is one; returns the exit status."""
+    open_log(None, rank=world.rank)
+    LOGGER.info("---- start: %s on %s, %d rank(s)", experiment.folder.name, world.device, world.size)
     train_videos, val_videos = read_lists(config, "train", "val")
     check_agreement(_fingerprint(config, train_videos, val_videos), world)
-    checkpoint = find_checkpoint(experiment.folder)
-    method = place(build_method(config.model, initialise=checkpoint is None), config, world)
-    run = build_run(config, method, world)
-    protocol = choose_protocol(config, method)
-    if checkpoint is not None:
-        check_same_experiment(load_checkpoint(checkpoint)["config"], config_as_dict(config))
-    experiment.create()
-    open_log(experiment.log_file, rank=world.rank)
-    LOGGER.info("---- start: %s on %s, %d rank(s)", experiment.folder.name, world.device, world.size)
     for videos in (train_videos, val_videos):
         LOGGER.info("%s", videos.description)
+    checkpoint = find_checkpoint(experiment.folder)
+    method = build_placed(config, world, initialise=checkpoint is None)
+    run = build_run(config, method, world)
+    protocol = choose_protocol(config, method)
     LOGGER.info("evaluation protocol: %s", protocol.describe())
     _resume(run, checkpoint)
-    if world.rank == 0:
-        write_config(config, experiment.resolved_config)
-    if run.iteration >= config.lr_scheduler.max_iter and run.evaluated == run.iteration:
-        LOGGER.info("this run is finished: raise lr_scheduler.max_iter to lengthen it")
+    _open_folder(experiment, config, world)
+    if _is_finished(run):
+        LOGGER.info("this run is finished at iteration %d: raise lr_scheduler.max_iter to lengthen it", run.iteration)
         return 0
     stop = StopRequest().install()
     loader = _train_loader(config, method, train_videos, world, start_iteration=run.iteration)

@@ -2,6 +2,8 @@
 
 import os
 import re
+import socket
+import subprocess
 import zlib
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,11 +28,21 @@ class World:
 
 
 def _first_host(node_list: str) -> str:
-    """The first name of Slurm's short form: `n[1-3,5],m2` -> `n1`."""
-    head = re.match(r"([^,\[]+)(?:\[([^\]]+)\])?([^,]*)", node_list)
-    assert head, f"unreadable SLURM_JOB_NODELIST {node_list!r}"
-    prefix, numbers, suffix = head[1], head[2], head[3]
-    return prefix if numbers is None else f"{prefix}{re.split('[,-]', numbers)[0]}{suffix}"
+    """The first name of Slurm's short form: `n[1-3,5],m2` -> `n1`; `rack[2-3]n[08-09]` -> `rack2n08`."""
+    names = re.match(r"(?:[^,\[\]]|\[[^\]]+\])+", node_list)
+    assert names, f"unreadable SLURM_JOB_NODELIST {node_list!r}"
+    return re.sub(r"\[([^\],-]+)[^\]]*\]", r"\1", names[0])
+
+
+def _address(node: str) -> str:
+    """What a Slurm node can be reached by: its name, or where that is no host's, the address that Slurm knows."""
+    try:
+        socket.getaddrinfo(node, None)
+        return node
+    except OSError:
+        known = subprocess.run(["scontrol", "show", "node", node], capture_output=True, text=True, check=False).stdout
+        address = re.search(r"NodeAddr=(\S+)", known)
+        return address[1] if address else node
 
 
 def _environment() -> tuple[int, int, int]:
@@ -42,7 +54,8 @@ def _environment() -> tuple[int, int, int]:
     if size == 1:
         return 0, 1, 0
     job_step = f"{env['SLURM_JOB_ID']}.{env.get('SLURM_STEP_ID', 0)}.{env.get('SLURM_RESTART_COUNT', 0)}"
-    env.setdefault("MASTER_ADDR", _first_host(env.get("SLURM_STEP_NODELIST") or env["SLURM_JOB_NODELIST"]))
+    if "MASTER_ADDR" not in env:
+        env["MASTER_ADDR"] = _address(_first_host(env.get("SLURM_STEP_NODELIST") or env["SLURM_JOB_NODELIST"]))
     env.setdefault("MASTER_PORT", str(FIRST_PORT + zlib.crc32(job_step.encode()) % PORTS))
     env["RANK"], env["WORLD_SIZE"] = env["SLURM_PROCID"], str(size)
     return int(env["SLURM_PROCID"]), size, int(env.get("SLURM_LOCALID", 0))

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,9 +18,18 @@ from engine.optimizer import autocast_for
 from engine.signals import StopRequest
 from methods.method import Method
 from utils.device_transforms import normalise
+from utils.errors import UserError
 from utils.transforms import flip
 
 PROGRESS_SECONDS = 30.0
+
+
+class ScoredVideo(NamedTuple):
+    """`video_index` in the list, `label`, `scores` float32 (K,)."""
+
+    video_index: int
+    label: int
+    scores: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -119,22 +129,37 @@ def evaluate(
     """
     was_training = scorer.method.training
     scorer.method.eval()
-    done: list[tuple[int, int, np.ndarray]] = []
+    done: list[ScoredVideo] = []
+    failure: tuple[str, ...] = ()
     started = told = time.monotonic()
-    with torch.inference_mode():
-        for videos in _blocks(loader.videos, loader.block):
-            if stop:
-                break
-            scores = _score_block(videos, protocol, scorer)
-            done += [(video.video_index, video.label, score) for video, score in zip(videos, scores)]
+    try:
+        for count in _score_shard(scorer, loader, protocol=protocol, stop=stop, done=done):
             if time.monotonic() - told > PROGRESS_SECONDS:
                 told = time.monotonic()
-                _tell_progress(len(done), -(-num_videos // world.size), told - started, protocol)
+                _tell_progress(count, -(-num_videos // world.size), told - started, protocol)
+    except UserError as error:  # a broken video: all ranks end with its line, none waits for this one
+        failure = error.lines
     scorer.method.train(was_training)
-    parts = gather_objects((bool(stop), done), world)
-    if any(stopped for stopped, _ in parts):
+    parts = gather_objects((bool(stop), failure, done), world)
+    failures = dict.fromkeys(line for _, lines, _ in parts for line in lines)
+    if failures:
+        raise UserError(*failures)
+    if any(stopped for stopped, _, _ in parts):
         return None
-    return _collect([video for _, part in parts for video in part], num_videos, protocol)
+    return _collect([video for _, _, part in parts for video in part], num_videos, protocol)
+
+
+def _score_shard(
+    scorer: ViewScorer, loader: EvaluationLoader, *, protocol: Protocol, stop: StopRequest, done: list[ScoredVideo]
+) -> Iterator[int]:
+    """Add this rank's videos to `done` block by block until `stop`; yields how many there are."""
+    for videos in _blocks(loader.videos, loader.block):
+        if stop:
+            break
+        with torch.inference_mode():
+            scores = _score_block(videos, protocol, scorer)
+        done += [ScoredVideo(video.video_index, video.label, score) for video, score in zip(videos, scores)]
+        yield len(done)
 
 
 def _tell_progress(done: int, total: int, seconds: float, protocol: Protocol) -> None:
@@ -145,12 +170,12 @@ def _tell_progress(done: int, total: int, seconds: float, protocol: Protocol) ->
     )
 
 
-def _collect(videos: list[tuple[int, int, np.ndarray]], num_videos: int, protocol: Protocol) -> Evaluation:
-    videos.sort(key=lambda video: video[0])
-    indices = [index for index, _, _ in videos]
+def _collect(videos: list[ScoredVideo], num_videos: int, protocol: Protocol) -> Evaluation:
+    videos.sort(key=lambda video: video.video_index)
+    indices = [video.video_index for video in videos]
     assert indices == list(range(num_videos)), f"evaluation counted {len(indices)} videos, the list has {num_videos}"
     return Evaluation(
         protocol=protocol,
-        scores=np.stack([scores for _, _, scores in videos]),
-        labels=np.array([label for _, label, _ in videos], dtype=np.int64),
+        scores=np.stack([video.scores for video in videos]),
+        labels=np.array([video.label for video in videos], dtype=np.int64),
     )

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from collections.abc import Iterable
+from logging.handlers import MemoryHandler
 from pathlib import Path
 from types import TracebackType
 
@@ -9,23 +11,42 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 
 LOGGER = logging.getLogger("video_analysis")
+KEPT_LINES = 1000
 _FORMAT = logging.Formatter("%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
 
 
 def open_log(log_file: Path | None, *, rank: int) -> None:
-    """Send the project's log lines to stdout and, on rank 0, to `log_file` (appended to; None: no file)."""
+    """Send the project's log lines to stdout and, on rank 0, to `log_file` (appended to).
+
+    None: no file yet. Lines said meanwhile are kept, and written once a later call names the file.
+    """
+    kept = [record for held in LOGGER.handlers if isinstance(held, MemoryHandler) for record in held.buffer]
     for handler in list(LOGGER.handlers):
         LOGGER.removeHandler(handler)
         handler.close()
     LOGGER.propagate = False
     LOGGER.setLevel(logging.INFO if rank == 0 else logging.WARNING)
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
-    if log_file is not None and rank == 0:
-        _end_torn_line(log_file)
-        handlers.append(logging.FileHandler(log_file, mode="a", encoding="utf-8"))
+    if rank == 0:
+        handlers.append(MemoryHandler(KEPT_LINES, flushOnClose=False) if log_file is None else _appending(log_file))
     for handler in handlers:
         handler.setFormatter(_FORMAT)
         LOGGER.addHandler(handler)
+    for record in kept if log_file is not None and rank == 0 else ():
+        handlers[-1].handle(record)
+
+
+def _appending(log_file: Path) -> logging.Handler:
+    _end_torn_line(log_file)
+    return logging.FileHandler(log_file, mode="a", encoding="utf-8")
+
+
+def log_failure(lines: Iterable[str]) -> None:
+    """Say in log.txt, where one is open, why the run ended; the command prints the same lines on stderr."""
+    for handler in LOGGER.handlers:
+        if isinstance(handler, logging.FileHandler):
+            for line in lines:
+                handler.handle(logging.LogRecord(LOGGER.name, logging.ERROR, "", 0, "error: %s", (line,), None))
 
 
 def _end_torn_line(log_file: Path) -> None:

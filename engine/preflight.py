@@ -45,7 +45,7 @@ def memory_used(device: torch.device) -> str:
 def check_training(run: Run, loader: Iterator[Batch]) -> float:
     """Run two batches and print what was seen of them; returns seconds of the second iteration."""
     seconds = 0.0
-    for number in range(TIMED_BATCHES):
+    for number in range(min(TIMED_BATCHES, run.config.lr_scheduler.max_iter)):
         started = time.monotonic()
         batches = [next(loader) for _ in range(run.config.accumulate)]
         waited = time.monotonic() - started
@@ -56,13 +56,17 @@ def check_training(run: Run, loader: Iterator[Batch]) -> float:
             "check: training batch %d: %s uint8, loss %.4f, %.2f s (%.2f s of it waiting for data)",
             *(number + 1, shape, metrics["loss"], seconds, waited),
         )
+        for line in [line for batch in batches for line in batch.broken]:
+            LOGGER.warning("check: broken video, another drawn in its place: %s", line)
     return seconds
 
 
 def check_evaluation(scorer: ViewScorer, videos: Iterator[EvaluationVideo], protocol: Protocol) -> float:
-    """Run one evaluation batch and print it; returns seconds per video."""
+    """Run one evaluation batch and print it; returns seconds per video (0 for a rank that has none to score)."""
     started = time.monotonic()
-    video = next(videos)
+    video = next(videos, None)
+    if video is None:
+        return 0.0
     views = list(cut_views(video, scorer.device))[: scorer.view_batch]
     with torch.inference_mode():
         scorer.method.eval()

@@ -73,7 +73,14 @@ class Run:
                 self.ema.load_state_dict(state["ema"])
         self.iteration, self.evaluated = state["iteration"], state["evaluated"]
         self.best_metric, self.best_iteration = state["best_metric"], state["best_iteration"]
-        self.window = dict(state["window"])
+        # The saved sums are those of all ranks: one of them goes on from there.
+        self.window = {name: value if self.world.rank == 0 else 0.0 for name, value in state["window"].items()}
+
+    def share_statistics(self) -> None:
+        """Give the averaged weights the latest buffers: running statistics are averages already."""
+        if self.ema is not None:
+            for ours, theirs in zip(self.ema.module.buffers(), self.method.buffers()):
+                ours.copy_(theirs)
 
     def _names(self) -> list[str]:
         """Names of the optimiser's parameters in the order of its groups."""

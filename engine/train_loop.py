@@ -51,8 +51,11 @@ def train(run: Run, loader: Iterator[Batch], session: Session) -> Outcome:
     config = run.config
     max_iter = config.lr_scheduler.max_iter
     progress = Progress(first_iteration=run.iteration, max_iter=max_iter)
-    if _is_due(run, config.val_freq) and run.evaluated != run.iteration:
-        _save(run, session, best=_evaluate_and_keep_best(run, session))
+    if _is_due(run, config.val_freq) and run.evaluated != run.iteration:  # an earlier start was stopped before it
+        best = _evaluate_and_keep_best(run, session)
+        if run.evaluated != run.iteration:
+            return _stopped(run, max_iter)
+        _save(run, session, best=best)
     for iteration in range(run.iteration, max_iter):
         waited = time.monotonic()
         batches = [next(loader) for _ in range(config.accumulate)]
@@ -71,10 +74,14 @@ def train(run: Run, loader: Iterator[Batch], session: Session) -> Outcome:
             asked_to_stop = run.evaluated != run.iteration
         if best or asked_to_stop or _is_due(run, config.ckpt_freq or config.val_freq):
             _save(run, session, best=best)
-        if asked_to_stop and run.iteration < max_iter:
-            LOGGER.info("stopped as asked after iteration %d of %d; start again to go on", run.iteration, max_iter)
-            return Outcome(finished=False, iteration=run.iteration)
-    return Outcome(finished=run.evaluated == run.iteration, iteration=run.iteration)
+        if asked_to_stop and (run.iteration < max_iter or run.evaluated != run.iteration):
+            return _stopped(run, max_iter)
+    return Outcome(finished=True, iteration=run.iteration)
+
+
+def _stopped(run: Run, max_iter: int) -> Outcome:
+    LOGGER.info("stopped as asked after iteration %d of %d; start again to go on", run.iteration, max_iter)
+    return Outcome(finished=False, iteration=run.iteration)
 
 
 def _is_due(run: Run, every: int) -> bool:
@@ -110,7 +117,7 @@ def _note_broken(run: Run, session: Session, new: list[str]) -> None:
     for line in sorted({line for part in gather_objects(new, run.world) for line in part}):
         if line not in session.broken:
             session.broken[line] = run.iteration
-            LOGGER.warning("broken video %d, another drawn in its place: %s", len(session.broken), line)
+            LOGGER.info("broken video %d, another drawn in its place: %s", len(session.broken), line)
     limit = run.config.bad_data.limit
     if len(session.broken) > limit:
         _save(run, session, best=False)
@@ -122,7 +129,7 @@ def _note_broken(run: Run, session: Session, new: list[str]) -> None:
 
 def _evaluate_and_keep_best(run: Run, session: Session) -> bool:
     """Evaluate, log and record; True where this is the best so far. `run.evaluated` says whether it was finished."""
-    settle_running_stats(run.method, run.world, average=bool(run.config.model.kwargs.get("bn_sync_stats", False)))
+    _settle(run)
     evaluation = session.evaluate()
     if evaluation is None:
         return False
@@ -145,16 +152,30 @@ def _evaluate_and_keep_best(run: Run, session: Session) -> bool:
     return best
 
 
-def _save(run: Run, session: Session, *, best: bool) -> None:
+def _settle(run: Run) -> None:
+    """All ranks go on with the same running statistics, and so does the average of the weights."""
     settle_running_stats(run.method, run.world, average=bool(run.config.model.kwargs.get("bn_sync_stats", False)))
-    finite = torch.stack([parameter.isfinite().all() for parameter in run.method.parameters()])
+    run.share_statistics()
+
+
+def _save(run: Run, session: Session, *, best: bool) -> None:
+    _settle(run)
+    finite = torch.stack([tensor.isfinite().all() for tensor in run.method.state_dict().values()])
     if not finite.all():
         raise UserError(
             f"iteration {run.iteration}: a parameter is not finite; no checkpoint was written, the last one stays: "
             "lower the rate (base_lr, warmup_lr) or set clip_gradient, and start again from it"
         )
+    window = dict(zip(run.window, sum_over_ranks(list(run.window.values()), run.world)))
+    failure: tuple[str, ...] = ()
     if run.world.rank == 0:
-        save_checkpoint(session.folder, {**session.extra, **run.state()}, best=best)
+        try:
+            save_checkpoint(session.folder, {**session.extra, **run.state(), "window": window}, best=best)
+        except UserError as error:
+            failure = error.lines
+    (failure, *_) = gather_objects(failure, run.world)
+    if failure:
+        raise UserError(*failure)
 
 
 def _show_clips(run: Run, batch: Batch, events: Events) -> None:

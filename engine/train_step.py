@@ -31,7 +31,7 @@ def train_step(run: Run, batches: Sequence[Batch]) -> dict[str, float]:
     run.optimizer.zero_grad(set_to_none=True)
     if run.ema is not None:
         run.ema.update_parameters(run.method)
-        _copy_buffers(run.method, run.ema.module)
+        run.share_statistics()
     loss, top1, top5 = torch.stack(totals).mean(dim=0).tolist()
     return {"loss": loss, "top1": top1, "top5": top5}
 
@@ -56,9 +56,3 @@ def _accuracies(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tens
     best = logits.topk(min(5, logits.shape[1]), dim=1).indices
     hits = best == targets.argmax(dim=1, keepdim=True)
     return 100.0 * hits[:, 0].float().mean(), 100.0 * hits.any(dim=1).float().mean()
-
-
-def _copy_buffers(source: torch.nn.Module, target: torch.nn.Module) -> None:
-    """Running statistics are averages already: the averaged weights go with the latest ones."""
-    for ours, theirs in zip(target.buffers(), source.buffers()):
-        ours.copy_(theirs)

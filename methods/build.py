@@ -19,6 +19,8 @@ from methods.tsm import TSM
 from methods.tsn import TSN
 from networks import IMAGE_NETWORKS, SLOWFAST_NETWORKS, VIDEO_NETWORKS
 from networks.pretrained import find_weights, load_image_weights, read_state_dict, tensor_faults
+from networks.timm_network import PREFIX as TIMM
+from networks.timm_network import TimmNetwork, timm_mistake
 from utils.config_file import repository_path
 from utils.config_schema import Config, ModelConfig
 from utils.errors import Mistake, UserError
@@ -74,13 +76,21 @@ def _one_of(path: str, got: str, choices: list[str]) -> list[Mistake]:
     return [Mistake(path, f"got {got!r}, needs one of {', '.join(choices)}.{hint}")]
 
 
+def _backbone_mistakes(config: Config) -> list[Mistake]:
+    backbone, networks = config.model.backbone, METHODS[config.model.type].networks
+    if networks is IMAGE_NETWORKS and backbone.startswith(TIMM):
+        mistake = timm_mistake(backbone.removeprefix(TIMM), input_size=config.augmentation.input_size)
+        return [Mistake("model.backbone", mistake)] if mistake else []
+    return _one_of("model.backbone", backbone, list(networks))
+
+
 def kwargs_mistakes(config: Config) -> list[Mistake]:
     """What is wrong with `model`'s names, options and weights, by the signatures that take them."""
     model = config.model
     mistakes = _one_of("model.type", model.type, list(METHODS))
     if mistakes:
         return mistakes
-    mistakes = _one_of("model.backbone", model.backbone, list(METHODS[model.type].networks))
+    mistakes = _backbone_mistakes(config)
     if mistakes:
         return mistakes
     for_method, for_network = _options(model)
@@ -164,6 +174,10 @@ def build_method(model: ModelConfig, *, initialise: bool = True) -> Method:
         return method
     if not image_weights:
         raise UserError(f"common.model.pretrained: got True, {_no_image_weights(model)}")
+    if isinstance(method.backbone, TimmNetwork):
+        method.backbone.load_pretrained()
+        LOGGER.info("backbone initialised from timm's weights of %s", model.backbone)
+        return method
     path = find_weights(model.backbone, repository_path(WEIGHTS_FOLDER))
     load_image_weights(method.backbone, read_state_dict(path), origin=str(path))
     LOGGER.info("backbone initialised from %s", path.name)

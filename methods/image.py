@@ -4,7 +4,6 @@ import torch
 from torch import nn
 
 from methods.method import Method
-from methods.modality import IMAGENET_MEAN, IMAGENET_STD
 from networks.image_network import ImageNetwork
 
 
@@ -16,13 +15,13 @@ class Image(Method):
     dense_protocol = "image-10crop"
     frames_per_segment = 1
     frames_per_view = 1
-    mean, std = IMAGENET_MEAN, IMAGENET_STD
 
     def __init__(self, backbone: ImageNetwork, *, num_class: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.backbone = backbone
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(backbone.feature_dim, num_class)
+        self.mean, self.std = backbone.mean, backbone.std
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         """See the class."""

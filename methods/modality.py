@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+from networks.image_network import IMAGENET_MEAN, IMAGENET_STD
 
 
 class Modality(NamedTuple):

@@ -50,7 +50,8 @@ class TSN(Method):
         self.partial_bn = partial_bn
         self.frames_per_segment = MODALITIES[modality].frames_per_segment
         self.frames_per_view = num_segments * self.frames_per_segment
-        self.mean, self.std = MODALITIES[modality].mean, MODALITIES[modality].std
+        colours = backbone if modality == "RGB" else MODALITIES[modality]
+        self.mean, self.std = colours.mean, colours.std
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         """See the class."""

@@ -9,16 +9,29 @@ from networks.mobilenet import MobileNetV2
 from networks.resnet import ResNet
 from networks.resnet3d import ARCHITECTURES, R2Plus1DResNet, ResNet3d
 from networks.slowfast_resnet import SlowFastResNet
+from networks.timm_network import PREFIX, TimmNetwork
 from networks.x3d import X3DNetwork
 
-IMAGE_NETWORKS: dict[str, Callable[..., nn.Module]] = {
-    **{f"resnet{depth}": partial(ResNet, depth=depth) for depth in (18, 34, 50, 101, 152)},
-    "resnext50_32x4d": partial(ResNet, depth=50, groups=32, base_width=4),
-    "resnext101_32x8d": partial(ResNet, depth=101, groups=32, base_width=8),
-    "wide_resnet50_2": partial(ResNet, depth=50, base_width=128),
-    "wide_resnet101_2": partial(ResNet, depth=101, base_width=128),
-    "mobilenetv2": MobileNetV2,
-}
+
+class ImageNetworks(dict[str, Callable[..., nn.Module]]):
+    """Our image networks by name; `timm/NAME`, which no list of ours holds, is timm's."""
+
+    def __missing__(self, name: str) -> Callable[..., nn.Module]:
+        if not name.startswith(PREFIX):
+            raise KeyError(name)
+        return partial(TimmNetwork, name=name.removeprefix(PREFIX))
+
+
+IMAGE_NETWORKS: dict[str, Callable[..., nn.Module]] = ImageNetworks(
+    {
+        **{f"resnet{depth}": partial(ResNet, depth=depth) for depth in (18, 34, 50, 101, 152)},
+        "resnext50_32x4d": partial(ResNet, depth=50, groups=32, base_width=4),
+        "resnext101_32x8d": partial(ResNet, depth=101, groups=32, base_width=8),
+        "wide_resnet50_2": partial(ResNet, depth=50, base_width=128),
+        "wide_resnet101_2": partial(ResNet, depth=101, base_width=128),
+        "mobilenetv2": MobileNetV2,
+    }
+)
 SLOWFAST_NETWORKS: dict[str, Callable[..., nn.Module]] = {
     f"resnet{depth}": partial(SlowFastResNet, depth=depth) for depth in (18, 50, 101)
 }

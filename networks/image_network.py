@@ -2,11 +2,15 @@
 
 from torch import nn
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
 
 class ImageNetwork(nn.Module):
-    """(N, in_channels, H, W) -> pooled features (N, feature_dim)."""
+    """(N, in_channels, H, W) -> pooled features (N, feature_dim); `mean` and `std` of the colours it was trained on."""
 
     feature_dim: int
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
 
     @property
     def first_conv(self) -> nn.Conv2d:

@@ -18,6 +18,7 @@ from datasets.frame_sources import FolderSource, FrameSource, ImageFileSource, V
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 FRAMES = 8
+PICTURES = (".jpg", ".jpeg", ".png")
 THUMBNAIL_HEIGHT = 112
 THUMBNAIL_QUALITY = 75
 
@@ -31,20 +32,40 @@ class Shown(NamedTuple):
 
 
 def open_source(root: Path, video: str, image_tmpl: str) -> FrameSource:
-    """Where frames of `video` come from: image files, video files or folders, by what lies at its path."""
+    """Where frames of `video` come from: image files, video files or folders, by what lies at its path.
+
+    A folder that holds no pictures but flow shows its flow. Raises `BrokenVideo`.
+    """
     path = root / video
     if path.is_dir():
-        return FolderSource(root=root, names=find_frame_names(path, template=image_tmpl or None))
-    if path.suffix.lower() in (".jpg", ".jpeg", ".png"):
+        modality = "Flow" if _is_flow(path, image_tmpl) else "RGB"
+        return FolderSource(
+            root=root, names=find_frame_names(path, modality=modality, template=image_tmpl or None), modality=modality
+        )
+    if path.suffix.lower() in PICTURES:
         return ImageFileSource(root=root)
     return VideoSource(root=root)
+
+
+def _is_flow(folder: Path, image_tmpl: str) -> bool:
+    if image_tmpl:
+        return "{axis}" in image_tmpl
+    pictures = [path.name for path in folder.iterdir() if path.suffix.lower() in PICTURES]
+    return bool(pictures) and all(name.startswith("flow_") for name in pictures)
+
+
+def _picture(frame: np.ndarray) -> Image.Image:
+    """RGB as it is; of flow, x is red and y green."""
+    if frame.shape[2] == 2:
+        frame = np.concatenate([frame, np.full_like(frame[..., :1], 128)], axis=2)
+    return Image.fromarray(frame)
 
 
 def contact_sheet(source: FrameSource, video: str, num_frames: int) -> str:
     """FRAMES evenly spaced frames side by side, as a data URL of a JPEG; raises `BrokenVideo`."""
     count = num_frames or source.num_frames(video)
     indices = np.linspace(0, count - 1, min(FRAMES, count)).round().astype(np.int64)
-    pictures = [Image.fromarray(frame.numpy()) for frame in source.read(video, indices)]
+    pictures = [_picture(frame.numpy()) for frame in source.read(video, indices)]
     width = max(1, round(pictures[0].width * THUMBNAIL_HEIGHT / pictures[0].height))
     sheet = Image.new("RGB", (width * len(pictures), THUMBNAIL_HEIGHT))
     for place, picture in enumerate(pictures):

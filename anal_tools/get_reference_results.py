@@ -16,7 +16,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file: the packages lie one folder up
 
-from anal_tools.results_file import Results
+from anal_tools.results_file import Results, check_writable
 from datasets.videos import Videos
 from engine import distributed
 from engine.checkpoint import check_same_experiment
@@ -29,7 +29,7 @@ from engine.signals import StopRequest
 from methods import build_method, kwargs_mistakes
 from utils.config_file import config_as_dict, load_config
 from utils.config_schema import Config
-from utils.errors import UserError, run_command
+from utils.errors import run_command
 
 PACKAGES = ("torch", "torchvision", "numpy", "simplejpeg", "av")
 
@@ -79,8 +79,7 @@ def build_results(config: Config, evaluation: Evaluation, videos: Videos, checkp
 def main(arguments: list[str] | None = None) -> int:
     """Evaluate and write; returns the exit status."""
     options = parse_options(arguments)
-    if options.out.suffix != ".npz":
-        raise UserError(f"--out {options.out}: needs a name that ends in .npz")
+    check_writable(options.out)  # now, not after hours of evaluation
     config = load_config(
         options.config, [*options.set, *protocol_overrides(options.protocol)], checks=(kwargs_mistakes, engine_mistakes)
     )

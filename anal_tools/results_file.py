@@ -1,6 +1,8 @@
 """The score file: everything that a list's scores mean, in one .npz that needs no pickle."""
 
+import contextlib
 import os
+import tempfile
 import zipfile
 import zlib
 from dataclasses import asdict, dataclass, fields
@@ -52,7 +54,8 @@ class Results:
         except OSError as error:
             raise UserError(f"{path}: can't be written ({error.strerror})") from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
     def probabilities(self) -> np.ndarray:
         """float64 (N, K), rows summing to 1: softmax of averaged logits, or the averaged probabilities."""
@@ -61,6 +64,18 @@ class Results:
             return scores
         exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
         return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def check_writable(path: Path) -> None:
+    """Raise `UserError` unless a score file can be written to `path`; makes its folder."""
+    if path.suffix != ".npz" or path.is_dir():
+        raise UserError(f"{path}: can't be a score file, needs a file's name that ends in .npz")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise UserError(f"{path}: can't be written ({error.strerror})") from error
 
 
 def load_results(path: Path) -> Results:

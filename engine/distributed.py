@@ -27,7 +27,7 @@ class World:
     device: torch.device
 
 
-def _first_host(node_list: str) -> str:
+def first_host(node_list: str) -> str:
     """The first name of Slurm's short form: `n[1-3,5],m2` -> `n1`; `rack[2-3]n[08-09]` -> `rack2n08`."""
     names = re.match(r"(?:[^,\[\]]|\[[^\]]+\])+", node_list)
     assert names, f"unreadable SLURM_JOB_NODELIST {node_list!r}"
@@ -55,7 +55,7 @@ def _environment() -> tuple[int, int, int]:
         return 0, 1, 0
     job_step = f"{env['SLURM_JOB_ID']}.{env.get('SLURM_STEP_ID', 0)}.{env.get('SLURM_RESTART_COUNT', 0)}"
     if "MASTER_ADDR" not in env:
-        env["MASTER_ADDR"] = _address(_first_host(env.get("SLURM_STEP_NODELIST") or env["SLURM_JOB_NODELIST"]))
+        env["MASTER_ADDR"] = _address(first_host(env.get("SLURM_STEP_NODELIST") or env["SLURM_JOB_NODELIST"]))
     env.setdefault("MASTER_PORT", str(FIRST_PORT + zlib.crc32(job_step.encode()) % PORTS))
     env["RANK"], env["WORLD_SIZE"] = env["SLURM_PROCID"], str(size)
     return int(env["SLURM_PROCID"]), size, int(env.get("SLURM_LOCALID", 0))

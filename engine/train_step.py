@@ -49,10 +49,11 @@ def _accumulate(run: Run, batch: Batch, parts: int, *, last: bool) -> torch.Tens
             logits = model(clips)
         loss = cross_entropy(logits.float(), targets)
         run.scaler.scale(loss / parts).backward()
-    return torch.stack([loss.detach(), *_accuracies(logits.detach(), targets)])
+    return torch.stack([loss.detach(), *accuracies(logits.detach(), targets)])
 
 
-def _accuracies(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def accuracies(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """top-1 and top-5 in percent, of logits (B, K) against the larger part of soft targets (B, K)."""
     best = logits.topk(min(5, logits.shape[1]), dim=1).indices
     hits = best == targets.argmax(dim=1, keepdim=True)
     return 100.0 * hits[:, 0].float().mean(), 100.0 * hits.any(dim=1).float().mean()

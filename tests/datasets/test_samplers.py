@@ -13,8 +13,7 @@ def train_batches(
     batch: int = 4,
     rank: int = 0,
     world: int = 1,
-    start: int = 0,
-    end: int = 25,
+    iterations: range = range(25),
     parts: int = 1,
 ) -> list[list[SampleKey]]:
     sampler = TrainSampler(
@@ -23,8 +22,8 @@ def train_batches(
         rank=rank,
         world_size=world,
         seed=3,
-        start_iteration=start,
-        max_iter=end,
+        start_iteration=iterations.start,
+        max_iter=iterations.stop,
         accumulate=parts,
     )
     batches = list(sampler)
@@ -45,7 +44,7 @@ def test_a_resumed_sampler_goes_on_where_it_stopped(parts: int) -> None:
     whole = train_batches(parts=parts)
     assert len(whole) == 25 * parts
     for start in (0, 1, 7, 24, 25):
-        assert train_batches(start=start, parts=parts) == whole[start * parts :]
+        assert train_batches(iterations=range(start, 25), parts=parts) == whole[start * parts :]
 
 
 @pytest.mark.parametrize("world", [2, 4])
@@ -60,7 +59,7 @@ def test_accumulated_batches_are_the_large_batch_in_parts() -> None:
 
 
 def test_a_batch_may_be_larger_than_the_list() -> None:
-    (batch,) = train_batches(num_videos=3, batch=8, end=1)
+    (batch,) = train_batches(num_videos=3, batch=8, iterations=range(1))
     assert sorted(key[1] for key in batch[:3]) == [0, 1, 2]
     assert [key.position for key in batch] == list(range(8))
 

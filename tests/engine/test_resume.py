@@ -112,7 +112,7 @@ def test_another_seed_is_another_run(straight: Path) -> None:
 
 def test_max_iter_raised_later_where_the_schedule_does_not_depend_on_it(tmp_path: Path) -> None:
     step = {"type": "STEP", "lr_steps": [2], "lr_mults": [0.1], "base_lr": 0.01, "max_iter": LENGTH}
-    config = write_experiment(tmp_path, lr_scheduler=step, workers=3)
+    config = write_experiment(tmp_path, lr_scheduler=step, workers=3, print_freq=1)
     assert command_processes.run(config).status == 0
     shorter = sibling(config, "shorter")
     assert command_processes.run(shorter, "--set", "common.lr_scheduler.max_iter=3").status == 0

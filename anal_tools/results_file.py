@@ -91,7 +91,8 @@ def load_results(path: Path) -> Results:
         dimensions, kind = ARRAYS.get(name, TEXT)
         if values[name].ndim != dimensions or values[name].dtype.kind != kind:
             raise UserError(f"{path}: not a score file of get_reference_results.py: {name} is of another type")
-    results = Results(**{name: values[name] if name in ARRAYS else str(values[name]) for name in names})
+    contents: dict[str, Any] = {name: values[name] if name in ARRAYS else str(values[name]) for name in names}
+    results = Results(**contents)
     _check(results, path)
     return results
 

@@ -10,6 +10,7 @@ from networks.resnet import ResNet
 from networks.resnet3d import ARCHITECTURES, R2Plus1DResNet, ResNet3d
 from networks.slowfast_resnet import SlowFastResNet
 from networks.timm_network import PREFIX, TimmNetwork
+from networks.torchvision_video import MODELS, TorchvisionVideo
 from networks.x3d import X3DNetwork
 
 
@@ -53,9 +54,12 @@ VIDEO_NETWORKS: dict[str, dict[str, Callable[..., nn.Module]]] = {
     },
     "r2plus1d": {f"resnet{depth}": partial(R2Plus1DResNet, depth=depth) for depth in (50, 101)},
     "x3d": {
-        **{f"x3d_{size}": partial(X3DNetwork, depth_factor=2.2) for size in ("xs", "s", "m")},
-        "x3d_l": partial(X3DNetwork, depth_factor=5.0),
+        "x3d_xs": partial(X3DNetwork, head_pool=5),
+        "x3d_s": partial(X3DNetwork, head_pool=5),
+        "x3d_m": partial(X3DNetwork, head_pool=7),
+        "x3d_l": partial(X3DNetwork, depth_factor=5.0, head_pool=10),
     },
+    "clip": {name: partial(TorchvisionVideo, name=name) for name in MODELS},
 }
 
 __all__ = ["IMAGE_NETWORKS", "SLOWFAST_NETWORKS", "VIDEO_NETWORKS"]

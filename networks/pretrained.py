@@ -1,4 +1,4 @@
-"""ImageNet weights under torchvision's file names: found, fetched or asked for, and loaded whole or not at all."""
+"""Weights under torchvision's file names: found, fetched or asked for, and loaded whole or not at all."""
 
 import zipfile
 from pathlib import Path
@@ -26,20 +26,24 @@ FILE_NAMES: dict[str, tuple[str, ...]] = {
     "mobilenetv2": ("mobilenet_v2_imagenet.pth",),
 }
 TORCHVISION_NAMES = {"mobilenetv2": "mobilenet_v2"}
+KINDS = {"IMAGENET1K_V1": "ImageNet", "KINETICS400_V1": "Kinetics-400"}
 
 
-def _torchvision_url(backbone: str) -> str:
-    return get_model_weights(TORCHVISION_NAMES.get(backbone, backbone)).IMAGENET1K_V1.url  # type: ignore[attr-defined]
+def _torchvision_weights(backbone: str) -> tuple[str, str]:
+    """What the backbone's first published weights are of, and their address."""
+    published = get_model_weights(TORCHVISION_NAMES.get(backbone, backbone)).__members__
+    name = next(name for name in KINDS if name in published)
+    return KINDS[name], published[name].value.url
 
 
 def find_weights(backbone: str, folder: Path) -> Path:
-    """The backbone's ImageNet file in `folder`, fetched there as torchvision does where it is missing.
+    """The backbone's file in `folder` (of ImageNet, or of Kinetics-400), fetched as torchvision does if it's missing.
 
     Raises `UserError` that says which file to put where if it can't be fetched.
     """
-    url = _torchvision_url(backbone)
+    kind, url = _torchvision_weights(backbone)
     current = url.rsplit("/", 1)[-1]
-    names = (*FILE_NAMES[backbone], current)
+    names = tuple(dict.fromkeys((*FILE_NAMES.get(backbone, ()), current)))
     for name in names:
         if (folder / name).is_file():
             return folder / name
@@ -48,7 +52,7 @@ def find_weights(backbone: str, folder: Path) -> Path:
         torch.hub.download_url_to_file(url, str(folder / current), hash_prefix=current.rsplit("-", 1)[-1][:8])
     except (OSError, RuntimeError) as error:
         raise UserError(
-            f"pretrained: no ImageNet weights for {backbone} and no way to fetch them ({error}): "
+            f"pretrained: no {kind} weights for {backbone} and no way to fetch them ({error}): "
             f"put {' or '.join(names)} into {folder}, or set common.model.pretrained to a path or to False"
         ) from error
     return folder / current

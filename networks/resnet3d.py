@@ -59,7 +59,7 @@ class ResNet3d(VideoNetwork):
 
     Over time, the stem's convolution moves by `stem_stride`, its max-pooling by `pool1_stride`, and a max-pooling
     after res2 joins `pool2_stride` frames into one; `pool1_padding` is the stem's pooling's, in space. `head_pool` is
-    the side of the head's window (`pool_positions`).
+    the side of the head's window (`pool_positions`), 7 for 224 pixels.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class ResNet3d(VideoNetwork):
         pool1_stride: int = 1,
         pool1_padding: int = 1,
         pool2_stride: int = 1,
-        head_pool: int = 0,
+        head_pool: int = 7,
     ) -> None:
         super().__init__()
         check_sizes(width=width, stem_stride=stem_stride, pool1_stride=pool1_stride)
@@ -127,7 +127,7 @@ class R2Plus1DResNet(VideoNetwork):
     last two halve time. (The paper's own networks have basic blocks, space first: torchvision's r2plus1d_18, `clip`.)
     """
 
-    def __init__(self, *, depth: int, in_channels: int = 3, width: int = 64, head_pool: int = 0) -> None:
+    def __init__(self, *, depth: int, in_channels: int = 3, width: int = 64, head_pool: int = 7) -> None:
         super().__init__()
         check_sizes(width=width, head_pool=head_pool)
         bottleneck, counts = DEPTHS[depth]

@@ -50,7 +50,7 @@ class SlowFastResNet(nn.Module):
         lateral_norm: bool = True,
         slow_res4_blocks: int = 0,
         fast_res4_blocks: int = 0,
-        head_pool: int = 0,
+        head_pool: int = 7,
     ) -> None:
         super().__init__()
         _check(alpha=alpha, width=width, beta=beta, fusion_kernel=fusion_kernel)

@@ -80,7 +80,7 @@ class X3DNetwork(VideoNetwork):
         in_channels: int = 3,
         depth_factor: float = 2.2,
         res2_shortcut_norm: bool = True,
-        head_pool: int = 0,
+        head_pool: int = 7,
     ) -> None:
         super().__init__()
         check_sizes(head_pool=head_pool)

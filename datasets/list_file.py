@@ -51,6 +51,12 @@ class VideoList:
         return f"{self.list_file}:{record.line}: {record.path}"
 
 
+class _Rules(NamedTuple):
+    num_class: int
+    frames_required: bool
+    outside_root: bool
+
+
 def _read_bytes(file: Path) -> bytes:
     try:
         return file.read_bytes()
@@ -67,16 +73,19 @@ def _short(text: str | bytes) -> str:
     return repr(text[:LONGEST_QUOTE]) + "..." * (len(text) > LONGEST_QUOTE)
 
 
-def _path_fault(path: str) -> str | None:
+def _path_fault(path: str, outside_root: bool) -> str | None:
     if "\0" in path:
         return "got a path with a NUL byte, needs a plain path below the root"
+    if outside_root:
+        return None
     if path.startswith("/") or (".." in path and ".." in PurePosixPath(path).parts):
         return f"got the path {_short(path)}, needs one that stays below the root: no leading '/', no '..'"
     return None
 
 
-def _parse_line(text: str, line: int, *, num_class: int, frames_required: bool) -> VideoRecord | str:
+def _parse_line(text: str, line: int, rules: "_Rules") -> VideoRecord | str:
     """A record, or what is wrong with the line."""
+    num_class, frames_required, outside_root = rules
     fields = text.rsplit(None, 2)
     if len(fields) == 3 and not frames_required and _whole(fields[1]) is None:
         fields = text.rsplit(None, 1)  # the path itself has a space
@@ -93,17 +102,20 @@ def _parse_line(text: str, line: int, *, num_class: int, frames_required: bool) 
             f"got label {label}, num_class is {num_class}: labels run from 0 to {num_class - 1}; "
             "raise common.model.num_class, or subtract 1 from every label of a list that counts from 1"
         )
-    return _path_fault(path) or VideoRecord(path, frames, label, line)
+    return _path_fault(path, outside_root) or VideoRecord(path, frames, label, line)
 
 
-def read_list(list_file: Path, *, num_class: int, frames_required: bool = True) -> VideoList:
+def read_list(
+    list_file: Path, *, num_class: int, frames_required: bool = True, outside_root: bool = False
+) -> VideoList:
     """Read a list; every faulty line is named in one `UserError`.
 
     Spaces in paths, tabs, CRLF, a byte-order mark and blank lines are fine. `frames_required=False` allows lines
-    without num_frames (`path label`), for video files.
+    without num_frames (`path label`), for video files. `outside_root=True` allows paths that leave the root.
     """
     if not list_file.is_file():
         raise UserError(f"{list_file}: no such list file; needs lines `path num_frames label`")
+    rules = _Rules(num_class, frames_required, outside_root)
     records: list[VideoRecord] = []
     faults: list[str] = []
     for line, raw in enumerate(_read_bytes(list_file).removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
@@ -114,7 +126,7 @@ def read_list(list_file: Path, *, num_class: int, frames_required: bool = True) 
             continue
         if not text:
             continue
-        parsed = _parse_line(text, line, num_class=num_class, frames_required=frames_required)
+        parsed = _parse_line(text, line, rules)
         if isinstance(parsed, str):
             faults.append(f"{list_file}:{line}: {parsed}")
         else:

@@ -8,7 +8,14 @@ from typing import NamedTuple
 
 from datasets.broken_video import BrokenVideo
 from datasets.frame_names import check_template, find_frame_names
-from datasets.frame_sources import FolderSource, FrameSource, ImageFileSource, VideoSource
+from datasets.frame_sources import (
+    FolderSource,
+    FrameSource,
+    ImageFileSource,
+    Memcached,
+    PackedSource,
+    VideoSource,
+)
 from datasets.list_file import VideoList, read_class_names, read_list
 from utils.config_file import repository_path
 from utils.config_schema import Config
@@ -38,14 +45,21 @@ def read_videos(config: Config, split: str, *, sampling: str) -> Videos:
     root, list_file = getattr(config, f"{split}_root"), getattr(config, f"{split}_source")
     root_path, list_path = repository_path(root), repository_path(list_file)
     faults = []
-    if not root_path.is_dir():
+    packed = config.source.type == "lmdb" and sampling != "image"
+    if packed and not root_path.is_file():
+        faults.append(f"common.{split}_root: got {root!r}, no such file; source is lmdb, needs what pack_frames wrote")
+    if not packed and not root_path.is_dir():
         faults.append(f"common.{split}_root: got {root!r}, no such folder; needs the folder that the list starts from")
     if not list_path.is_file():
         faults.append(f"common.{split}_source: got {list_file!r}, no such file; needs a list `path num_frames label`")
     if faults:
         raise UserError(*faults)
-    frames_required = config.source.type == "folder" and sampling != "image"
-    videos = read_list(list_path, num_class=config.model.num_class, frames_required=frames_required)
+    videos = read_list(
+        list_path,
+        num_class=config.model.num_class,
+        frames_required=config.source.type != "video" and sampling != "image",
+        outside_root=config.source.outside_root,
+    )
     class_names = read_class_names(list_path, config.model.num_class)
     source = _open_source(config, root_path, videos, sampling=sampling)
     classes = len(set(videos.labels.tolist()))
@@ -54,13 +68,18 @@ def read_videos(config: Config, split: str, *, sampling: str) -> Videos:
 
 
 def _open_source(config: Config, root: Path, videos: VideoList, *, sampling: str) -> FrameSource:
+    servers = config.source.memcached
+    cache = Memcached(servers=servers) if servers else None
+    outside_root = config.source.outside_root
     if sampling == "image":
-        return ImageFileSource(root=root)
+        return ImageFileSource(root=root, outside_root=outside_root, cache=cache)
     modality = "Flow" if config.model.modality == "Flow" else "RGB"
     if config.source.type == "video":
         if modality == "Flow":
             raise UserError("common.source.type: got video, but Flow needs folders of dumped flow: set it to folder")
-        return VideoSource(root=root)
+        return VideoSource(root=root, outside_root=outside_root, cache=cache)
+    if config.source.type == "lmdb":
+        return _open_packed(root, modality, cache)
     template = config.image_tmpl and check_template(config.image_tmpl, modality=modality)
     try:
         names = find_frame_names(root / videos[0].path, modality=modality, template=template)
@@ -68,7 +87,14 @@ def _open_source(config: Config, root: Path, videos: VideoList, *, sampling: str
         raise UserError(
             f"{videos.where(0)}: {error.reason}; check the root, or name the frames by common.image_tmpl"
         ) from error
-    return FolderSource(root=root, names=names, modality=modality)
+    return FolderSource(root=root, names=names, modality=modality, outside_root=outside_root, cache=cache)
+
+
+def _open_packed(file: Path, modality: str, cache: Memcached | None) -> PackedSource:
+    try:
+        return PackedSource(file=file, modality=modality, cache=cache)
+    except BrokenVideo as error:
+        raise UserError(error.reason) from error
 
 
 def check_videos(videos: Videos) -> list[str]:
@@ -91,14 +117,15 @@ def _video_faults(videos: Videos, indices: range) -> list[str]:
 
 def _video_fault(videos: Videos, index: int) -> str | None:
     record = videos.videos[index]
-    if not os.path.exists(videos.root / record.path):  # Path.exists raises at a name that is too long
+    packed = isinstance(videos.source, PackedSource)
+    if not packed and not os.path.exists(videos.root / record.path):  # Path.exists raises at a name that is too long
         return f"{videos.videos.where(index)}: no such folder or file below {videos.root}"
-    if not isinstance(videos.source, FolderSource):
+    if not isinstance(videos.source, FolderSource | PackedSource):
         return None
     try:
         found = videos.source.num_frames(record.path)
     except BrokenVideo as error:
         return f"{videos.videos.where(index)}: {error.reason}"
     if found < record.num_frames:
-        return f"{videos.videos.where(index)}: the list says {record.num_frames} frames, the folder has {found}"
+        return f"{videos.videos.where(index)}: the list says {record.num_frames} frames, {found} are there"
     return None

@@ -8,6 +8,7 @@ from utils.config_schema import AugmentationConfig, Config, LrSchedulerConfig, S
 from utils.errors import Mistake
 
 CHANNELS = {"RGB": 3, "RGBDiff": 3, "Flow": 2}
+_HOST = re.compile(r"\[[0-9a-fA-F:.]+\]|[^:/\s\[\]]+")
 _FRAME_NUMBER = re.compile(r"\{(?::0?[0-9]{0,2}d)?\}")
 
 
@@ -177,6 +178,18 @@ def frame_names(config: Config) -> Iterator[Mistake]:
         yield Mistake("image_tmpl", f"got {template!r}, needs a name with the place of the number, such as {example}")
 
 
+def memcached_servers(config: Config) -> Iterator[Mistake]:
+    """Every server has a host and a port, and stands there once."""
+    servers = config.source.memcached
+    for server in servers:
+        host, _, port = server.rpartition(":")
+        if not _HOST.fullmatch(host) or not port.isdecimal() or not 1 <= int(port) <= 65535:
+            yield Mistake("source.memcached", f"got {server!r}, needs host:port, such as node7:11211")
+    twice = sorted({server for server in servers if servers.count(server) > 1})
+    if twice:
+        yield Mistake("source.memcached", f"got {twice[0]!r} twice; remove one of them")
+
+
 RULES = (
     warm_up,
     schedule_shape,
@@ -188,6 +201,7 @@ RULES = (
     optimiser,
     evaluation,
     frame_names,
+    memcached_servers,
 )
 
 

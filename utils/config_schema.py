@@ -119,8 +119,17 @@ class LrSchedulerConfig(Section):
 class SourceConfig(Section):
     """common.source"""
 
-    type: Literal["folder", "video"] = Field(
-        default="folder", description="folder: a folder of JPEGs per video; video: video files, decoded directly"
+    type: Literal["folder", "lmdb", "video"] = Field(
+        default="folder",
+        description="folder: a folder of JPEGs per video; lmdb: a file of pack_frames, which train_root and val_root "
+        "name; video: video files, decoded directly",
+    )
+    memcached: list[Text] = Field(
+        default_factory=list,
+        description="servers in front of it, host:port each; frames they don't have are read and given to them",
+    )
+    outside_root: bool = Field(
+        default=False, description="True: list paths may be absolute, hold .., or lead out of the root by a link"
     )
 
 

@@ -167,7 +167,7 @@ def broken_dataset(root: Path, bad_data: str, broken: tuple[str, ...] = ("a",)) 
         for file in (root / name).iterdir():
             file.write_bytes(file.read_bytes()[:300])
     source = FolderSource(root=root)
-    source.names("a")
+    source.num_frames("a")  # which settles how frames are called
     return FrameGroupDataset(num_segments=3, **options(root, ["a", "b", "c"], bad_data=bad_data, source=source))
 
 

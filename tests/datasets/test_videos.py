@@ -71,7 +71,7 @@ def test_check_names_missing_folders_and_missing_frames(tmp_path: Path) -> None:
     (tmp_path / "frames/v 3/img_00012.jpg").unlink()
     (tmp_path / "frames/v 5").rename(tmp_path / "frames/other")
     assert check_videos(videos) == [
-        f"{tmp_path}/list.txt:4: v 3: the list says {NUM_FRAMES} frames, the folder has {NUM_FRAMES - 1}",
+        f"{tmp_path}/list.txt:4: v 3: the list says {NUM_FRAMES} frames, {NUM_FRAMES - 1} are there",
         f"{tmp_path}/list.txt:6: v 5: no such folder or file below {tmp_path}/frames",
     ]
 

@@ -26,4 +26,4 @@ class Image(Method):
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         """See the class."""
         logits = self.classifier(self.dropout(self.backbone(clips.flatten(0, 1))))
-        return logits.unflatten(0, (len(clips), -1)).mean(dim=1)
+        return logits.unflatten(0, (clips.shape[0], -1)).mean(dim=1)

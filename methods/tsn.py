@@ -56,7 +56,7 @@ class TSN(Method):
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         """See the class."""
         features = self.dropout(self.backbone(stack_segments(clips, self.modality)))
-        return self.consensus(features.unflatten(0, (len(clips), -1)), self.classifier)
+        return self.consensus(features.unflatten(0, (clips.shape[0], -1)), self.classifier)
 
     def train(self, mode: bool = True) -> "TSN":
         """As nn.Module's; keeps partial BN's layers in evaluation mode."""

@@ -36,7 +36,7 @@ def refusal(path: Path) -> str:
 
 
 def test_every_image_network_has_file_names_with_torchvisions_first_release() -> None:
-    assert FILE_NAMES.keys() == IMAGE_NETWORKS.keys()
+    assert set(IMAGE_NETWORKS) <= FILE_NAMES.keys()
     assert "resnet50-19c8e357.pth" in FILE_NAMES["resnet50"]
 
 

@@ -44,7 +44,12 @@ def _file_names(folder: Path) -> list[str]:
 
 
 def check_template(template: str, *, modality: str) -> str:
-    """The config's `image_tmpl`, if it has one place for a number; else `UserError`."""
+    """The config's `image_tmpl`, if it has one place for a number; else `UserError`.
+
+    Of flow, a place for x and y too: `{axis}`, or as TSN writes it a first `{}` (`flow_{}_{:05d}.jpg`).
+    """
+    if modality == "Flow" and "{axis}" not in template and template.count("{") == 2:
+        template = template.replace("{}", "{axis}", 1)
     try:
         if template.format(1, axis="x") != template.format(2, axis="x"):
             if modality == "Flow" and "{axis}" not in template:

@@ -3,6 +3,7 @@
 import difflib
 
 from datasets.protocols import PROTOCOLS
+from methods import METHODS
 from utils.config_schema import Config
 from utils.errors import Mistake
 
@@ -24,7 +25,26 @@ def engine_mistakes(config: Config) -> list[Mistake]:
         mistakes.append(
             Mistake("val_protocol", f"got {config.val_protocol!r}, needs one of {', '.join(PROTOCOLS)}.{hint}")
         )
-    return mistakes
+    return mistakes + _jitter_mistakes(config)
+
+
+def _jitter_mistakes(config: Config) -> list[Mistake]:
+    """The crop of a method that jitters the scale has to fit, also where the config leaves the crop to the method."""
+    augmentation = config.augmentation
+    usual = METHODS[config.model.type].method.train_crop if config.model.type in METHODS else ""
+    if (
+        augmentation.crop is not None
+        or usual != "scale_jitter"
+        or augmentation.jitter_sizes[0] >= augmentation.input_size
+    ):
+        return []
+    return [
+        Mistake(
+            "augmentation.jitter_sizes",
+            f"got {augmentation.jitter_sizes[0]}, needs at least input_size ({augmentation.input_size}), the crop that "
+            f"{config.model.type} cuts from it",
+        )
+    ]
 
 
 def protocol_overrides(name: str | None) -> list[str]:

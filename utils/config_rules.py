@@ -172,6 +172,8 @@ def frame_names(config: Config) -> Iterator[Mistake]:
         yield Mistake("image_tmpl", f"got {template!r}, but source is {config.source.type}: it has no frame names")
         return
     allowed = (1, 2) if config.model.modality == "Flow" else (1,)
+    if len(allowed) == 2:
+        template = template.replace("{axis}", "{}", 1)
     rest = _FRAME_NUMBER.sub("", template)
     if "{" in rest or "}" in rest or len(_FRAME_NUMBER.findall(template)) not in allowed:
         example = "flow_{}_{:05d}.jpg" if len(allowed) == 2 else "img_{:05d}.jpg"

@@ -76,5 +76,6 @@ def test_a_template_without_one_place_for_the_number_is_refused(template: str) -
 
 def test_a_template_of_flow_needs_a_place_for_the_axis() -> None:
     assert check_template("{axis}_{:05d}.jpg", modality="Flow") == "{axis}_{:05d}.jpg"
+    assert check_template("flow_{}_{:05d}.jpg", modality="Flow") == "flow_{axis}_{:05d}.jpg"
     with pytest.raises(UserError, match=r"needs \{axis\}"):
         check_template("flow_{:05d}.jpg", modality="Flow")

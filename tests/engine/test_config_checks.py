@@ -43,3 +43,10 @@ def test_protocol_on_the_command_line() -> None:
     assert protocol_overrides(None) == []
     assert protocol_overrides("dense") == ["common.val_protocol=null", "common.val_dense=True"]
     assert protocol_overrides("center") == ["common.val_protocol=center", "common.val_dense=False"]
+
+
+def test_the_crop_of_slowfast_fits_its_jitter(tmp_path: Path) -> None:
+    slowfast = ("common.model.type=slowfast", "common.model.backbone=resnet18", "common.augmentation.test_resize=300")
+    assert mistakes(tmp_path, *slowfast, "common.augmentation.input_size=256") == ()
+    (line,) = mistakes(tmp_path, *slowfast, "common.augmentation.input_size=288")
+    assert "jitter_sizes: got 256, needs at least input_size (288)" in line

@@ -99,6 +99,7 @@ def test_two_keys_that_do_not_go_together(tmp_path: Path, overrides: list[str], 
         [CROPS + "flip_label_map={3: 4, 4: 3, 5: 5}"],
         [CROPS + "random_erasing=[0, 0.02, 0.02, 1]"],
         ["common.image_tmpl='flow_{}_{:05d}.jpg'", "common.model.modality=Flow", CROPS + "mean=[0.5, 0.5]"],
+        ["common.image_tmpl='flow_{axis}_{:05d}.jpg'", "common.model.modality=Flow", CROPS + "mean=[0.5, 0.5]"],
         ["common.image_tmpl='{:06d}.jpg'", "common.nesterov=True"],
     ],
 )

@@ -123,8 +123,9 @@ def _store(client: Client, values: dict[str, bytes]) -> bool:
         return False
 
 
-def _hash(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+def _hash(text: str, seed: int) -> int:
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8, salt=seed.to_bytes(8, "big"))
+    return int.from_bytes(digest.digest(), "big")
 
 
 def _key(name: str) -> tuple[str, bytes]:

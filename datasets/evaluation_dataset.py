@@ -11,7 +11,7 @@ from datasets.frame_sources.protocol import FrameSource
 from datasets.list_file import VideoList
 from datasets.protocols import Protocol
 from utils.errors import UserError
-from utils.transforms import CropBox, fixed_crops, resize_short_side
+from utils.transforms import CropBox, resize_short_side
 
 
 class EvaluationVideo(NamedTuple):
@@ -54,7 +54,7 @@ class EvaluationDataset(Dataset[EvaluationVideo]):
                 "mend the video or take its line out of the list"
             ) from error
         frames = resize_short_side(frames, self._protocol.resize)
-        crops = fixed_crops(frames.shape[1], frames.shape[2], self._protocol.size, self._protocol.crops)
+        crops = self._protocol.boxes(frames.shape[1], frames.shape[2])
         frames, boxes = _trim(frames, crops)
         return EvaluationVideo(frames, places.reshape(wanted.shape), boxes, record.label, index)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from datasets import clip_sampling
 from utils.errors import UserError
+from utils.transforms import CropBox, edge_crops, fixed_crops
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class ProtocolRule:
     """What a protocol's name fixes; sizes and clip lengths come from the config.
 
     `sampling` names the rule for frames ("" : the method's own centre rule); `full_resolution` crops squares of the
-    resized short side, else of the training crop's side; `average` is over the views: logits or probabilities.
+    resized short side, else of the training crop's side; `average` is over the views: logits or probabilities;
+    `to_edges`: three crops as PySlowFast cuts them, to the very edges, else by TSN's steps of fourths.
     """
 
     sampling: str
@@ -26,6 +28,7 @@ class ProtocolRule:
     full_resolution: bool
     average: str
     num_segments: int | None = None
+    to_edges: bool = False
 
 
 PROTOCOLS: dict[str, ProtocolRule] = {
@@ -34,8 +37,8 @@ PROTOCOLS: dict[str, ProtocolRule] = {
     "tsm-8x10crop": ProtocolRule("segments_centre", 1, 10, False, "logits"),
     "tsm-dense-10x3": ProtocolRule("dense", clip_sampling.DENSE_CLIPS, 3, True, "logits"),
     "tsm-twice-3crop": ProtocolRule("twice", 2, 3, True, "logits"),
-    "slowfast-10x3": ProtocolRule("clip", 10, 3, True, "probabilities"),
-    "ssv2-1x3": ProtocolRule("segment_middles", 1, 3, True, "probabilities"),
+    "slowfast-10x3": ProtocolRule("clip", 10, 3, True, "probabilities", to_edges=True),
+    "ssv2-1x3": ProtocolRule("segment_middles", 1, 3, True, "probabilities", to_edges=True),
     "image-10crop": ProtocolRule("image", 1, 10, False, "logits"),
 }
 
@@ -59,6 +62,13 @@ class Protocol:
     size: int
     resize: int
     average: str
+    to_edges: bool = False
+
+    def boxes(self, height: int, width: int) -> list[tuple[CropBox, bool]]:
+        """The crops of a frame of `height` x `width`, each with whether it is mirrored."""
+        if self.to_edges:
+            return edge_crops(height, width, self.size)
+        return fixed_crops(height, width, self.size, self.crops)
 
     def clip_indices(self, num_frames: int, frames_per_segment: int = 1) -> np.ndarray:
         """0-based frames of every clip of a video of `num_frames` frames, int64 (clips, T)."""
@@ -119,4 +129,5 @@ def protocol_for(name: str, *, sampling: str, num_frames: int, stride: int = 1, 
         size=resize if rule.full_resolution else size,
         resize=resize,
         average=rule.average,
+        to_edges=rule.to_edges,
     )

@@ -100,6 +100,20 @@ def fixed_crops(height: int, width: int, size: int, crops: int) -> list[tuple[Cr
     return boxes + [(box, True) for box, _ in boxes] if crops == 10 else boxes
 
 
+def edge_crops(height: int, width: int, size: int) -> list[tuple[CropBox, bool]]:
+    """PySlowFast's three squares: both ends of the longer side, to the very edge, and its middle, rounded up.
+
+    `fixed_crops` steps by fourths as TSN's code does, which leaves up to 3 pixels of an edge unseen. Raises
+    ValueError for a square larger than the frame.
+    """
+    if size > min(height, width):
+        raise ValueError(f"a crop of {size} does not fit a frame of {width}x{height}: raise test_resize")
+    middle = (-(-(height - size) // 2), -(-(width - size) // 2))
+    far = (height - size, middle[1]) if height > width else (middle[0], width - size)
+    near = (0, middle[1]) if height > width else (middle[0], 0)
+    return [(CropBox(top, left, size, size), False) for top, left in (near, middle, far)]
+
+
 def resize(clip: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """Resize a clip to `size` (height, width): bilinear, antialiased, as Pillow does it."""
     if tuple(clip.shape[1:3]) == size:

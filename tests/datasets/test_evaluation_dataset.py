@@ -11,7 +11,7 @@ from datasets.list_file import VideoList, VideoRecord
 from datasets.protocols import PROTOCOLS, Protocol, protocol_for
 from tests.frame_folders import frame_numbers, make_frame_folders
 from utils.errors import UserError
-from utils.transforms import fixed_crops, resize_short_side
+from utils.transforms import resize_short_side
 
 SAMPLING = {"slowfast-10x3": "clip", "ssv2-1x3": "clip", "image-10crop": "image"}
 
@@ -49,7 +49,7 @@ def test_views_equal_cutting_each_from_its_own_frames(tmp_path: Path, name: str,
     source, seen = FolderSource(root=tmp_path), iter(views(video))
     for clip in wanted:
         frames = resize_short_side(torch.stack(source.read("v", clip)), protocol.resize)
-        for box, flipped in fixed_crops(frames.shape[1], frames.shape[2], protocol.size, protocol.crops):
+        for box, flipped in protocol.boxes(frames.shape[1], frames.shape[2]):
             view = frames[:, box.top : box.top + box.height, box.left : box.left + box.width]
             assert torch.equal(next(seen), view.flip(2) if flipped else view)
             assert view.shape[1:3] == (protocol.size, protocol.size)

@@ -64,6 +64,18 @@ def test_segments_of_several_frames_are_consecutive_in_every_clip() -> None:
     assert short.tolist() == [[0, 1, 2, 2, 2, 2, 2, 2, 2, 2]] * 10
 
 
+def test_three_crops_reach_the_edges_where_pyslowfast_cut_them() -> None:
+    def offsets(name: str, sampling: str, height: int, width: int) -> list[tuple[int, int]]:
+        return [(box.top, box.left) for box, _ in protocol(name, sampling).boxes(height, width)]
+
+    assert offsets("slowfast-10x3", "clip", 256, 341) == [(0, 0), (0, 43), (0, 85)]
+    assert offsets("slowfast-10x3", "clip", 341, 256) == [(0, 0), (43, 0), (85, 0)]
+    assert offsets("ssv2-1x3", "clip", 256, 256) == [(0, 0)] * 3
+    assert offsets("tsm-dense-10x3", "segments", 256, 341) == [(0, 0), (0, 84), (0, 42)]
+    with pytest.raises(ValueError, match="does not fit"):
+        protocol("slowfast-10x3", "clip").boxes(200, 341)
+
+
 def test_a_protocol_describes_itself_in_one_line() -> None:
     dense = "tsm-dense-10x3: 10 clips of 8 x 3 crops of 256 from short side 256, logits averaged"
     assert protocol("tsm-dense-10x3").describe() == dense

@@ -30,7 +30,7 @@ check: env
 	$(RUN) -m mypy
 
 lock: env
-	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.10 --extra dev --no-header pyproject.toml \
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.10 --extra dev --extra export --no-header pyproject.toml \
 	    --output-file requirements.lock
 
 clean-demo:

@@ -75,11 +75,11 @@ class ViewScorer:
     precision: str
     view_batch: int
 
-    def __call__(self, views: torch.Tensor) -> torch.Tensor:
-        """uint8 views (V, T, H, W, C) on the device -> float32 logits (V, K)."""
+    def __call__(self, views: torch.Tensor, average: str = "logits") -> torch.Tensor:
+        """uint8 views (V, T, H, W, C) on the device -> float32 logits (V, K), or their float64 "probabilities"."""
         clips = normalise(views, self.mean, self.std)
         with autocast_for(self.precision, self.device):
-            return self.method(clips).float()
+            return self.method.probabilities(clips) if average == "probabilities" else self.method(clips).float()
 
 
 def cut_views(video: EvaluationVideo, device: torch.device) -> Iterator[torch.Tensor]:
@@ -95,9 +95,8 @@ def cut_views(video: EvaluationVideo, device: torch.device) -> Iterator[torch.Te
 def _score_block(videos: list[EvaluationVideo], protocol: Protocol, scorer: ViewScorer) -> list[np.ndarray]:
     """Scores (K,) of each video of a block: its views' logits, or probabilities, averaged in double precision."""
     views = [view for video in videos for view in cut_views(video, scorer.device)]
-    chunks = [scorer(torch.stack(views[i : i + scorer.view_batch])) for i in range(0, len(views), scorer.view_batch)]
-    logits = torch.cat(chunks).double().cpu()
-    per_view = logits.softmax(dim=1) if protocol.average == "probabilities" else logits
+    chunks = [views[i : i + scorer.view_batch] for i in range(0, len(views), scorer.view_batch)]
+    per_view = torch.cat([scorer(torch.stack(chunk), protocol.average) for chunk in chunks]).double().cpu()
     per_video = per_view.reshape(len(videos), -1, per_view.shape[1]).mean(dim=1)
     return list(per_video.float().numpy())
 

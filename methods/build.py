@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from methods.clip import Clip
 from methods.image import Image
+from methods.load_weights import load_imported, set_normalisation, with_options
 from methods.method import Method
 from methods.modality import MODALITIES
 from methods.single_pathway import C2D, I3D, X3D, Fast, R2Plus1D, Slow
@@ -18,9 +20,11 @@ from methods.slowfast import SlowFast
 from methods.tsm import TSM
 from methods.tsn import TSN
 from networks import IMAGE_NETWORKS, SLOWFAST_NETWORKS, VIDEO_NETWORKS
-from networks.pretrained import find_weights, load_image_weights, read_state_dict, tensor_faults
+from networks.imported import Imported, read_checkpoint
+from networks.pretrained import find_weights, load_image_weights, read_state_dict
 from networks.timm_network import PREFIX as TIMM
 from networks.timm_network import TimmNetwork, timm_mistake
+from networks.torchvision_video import TorchvisionVideo, load_video_weights
 from utils.config_file import repository_path
 from utils.config_schema import Config, ModelConfig
 from utils.errors import Mistake, UserError
@@ -28,11 +32,10 @@ from utils.errors import Mistake, UserError
 LOGGER = logging.getLogger("video_analysis")
 WEIGHTS_FOLDER = "pretrained"
 SYNC_BN_KWARGS = ("bn_group_size", "bn_sync_stats")  # the engine's
-CLASSIFIER = "classifier."
 
 
 class MethodEntry(NamedTuple):
-    """A method's class, the backbones that it takes, and whether ImageNet weights fit those."""
+    """A method's class, the backbones that it takes, and whether torchvision's weights fit those."""
 
     method: type[Method]
     networks: Mapping[str, Callable[..., nn.Module]]
@@ -49,12 +52,13 @@ METHODS: dict[str, MethodEntry] = {
     "i3d": MethodEntry(I3D, VIDEO_NETWORKS["i3d"], False),
     "r2plus1d": MethodEntry(R2Plus1D, VIDEO_NETWORKS["r2plus1d"], False),
     "x3d": MethodEntry(X3D, VIDEO_NETWORKS["x3d"], False),
+    "clip": MethodEntry(Clip, VIDEO_NETWORKS["clip"], True),
     "image": MethodEntry(Image, IMAGE_NETWORKS, True),
 }
 
 # Constructor arguments that the config gives under keys of their own, not under kwargs.
 OWN_KEYS = ("num_class", "num_segments", "num_frames", "stride", "dropout", "modality")
-NETWORK_OWN = ("depth", "in_channels", "groups", "base_width", "architecture")
+NETWORK_OWN = ("depth", "in_channels", "groups", "base_width", "architecture", "name")
 
 
 def options_of(constructor: Callable[..., Any], left_out: tuple[str, ...]) -> dict[str, inspect.Parameter]:
@@ -162,15 +166,18 @@ def _construct(model: ModelConfig) -> Method:
 def build_method(model: ModelConfig, *, initialise: bool = True) -> Method:
     """The method of a config: float (B, T, C, H, W) -> logits (B, K), on the CPU, in training mode.
 
+    `pretrained` may be a checkpoint of any known format; options that it needs and kwargs leave unset are set.
     `initialise=False` leaves `pretrained` alone, for a method whose weights come from a checkpoint next. Raises
     `UserError` where weights are missing or do not fit; nothing is half loaded.
     """
+    if initialise and isinstance(model.pretrained, str) and not _takes_published_names(model):
+        return build_from(model, read_checkpoint(repository_path(model.pretrained)), whole=False)
     method = _construct(model).train()  # partial BN freezes at this switch
     if not initialise or model.pretrained is False:
         return method
     image_weights = METHODS[model.type].image_weights
     if isinstance(model.pretrained, str):
-        _load_file(method, repository_path(model.pretrained), image_weights=image_weights)
+        _load_file(method, repository_path(model.pretrained))
         return method
     if not image_weights:
         raise UserError(f"common.model.pretrained: got True, {_no_image_weights(model)}")
@@ -179,28 +186,48 @@ def build_method(model: ModelConfig, *, initialise: bool = True) -> Method:
         LOGGER.info("backbone initialised from timm's weights of %s", model.backbone)
         return method
     path = find_weights(model.backbone, repository_path(WEIGHTS_FOLDER))
-    load_image_weights(method.backbone, read_state_dict(path), origin=str(path))
-    LOGGER.info("backbone initialised from %s", path.name)
+    _load_published(method, read_state_dict(path), path)
     return method
 
 
-def _load_file(method: Method, path: Path, *, image_weights: bool) -> None:
-    """Load one of our checkpoints into the whole method, or torchvision's weights into its backbone."""
+def _load_published(method: Method, weights: dict[str, torch.Tensor], path: Path) -> None:
+    """Load torchvision's weights: of images into the backbone, of videos into the classifier too where it fits."""
+    if not isinstance(method.backbone, TorchvisionVideo):
+        load_image_weights(method.backbone, weights, origin=str(path))
+        LOGGER.info("backbone initialised from %s", path.name)
+    elif load_video_weights(method.backbone, method.classifier, weights, origin=str(path)):
+        LOGGER.info("backbone and classifier initialised from %s", path.name)
+    else:
+        LOGGER.info("backbone initialised from %s; it has another number of classes: ours starts anew", path.name)
+
+
+def _takes_published_names(model: ModelConfig) -> bool:
+    """Whether the backbone is another library's, and so are its weights' names."""
+    return METHODS[model.type].networks is VIDEO_NETWORKS["clip"] or model.backbone.startswith(TIMM)
+
+
+def _load_file(method: Method, path: Path) -> None:
+    """Load a file into another library's network: one of our checkpoints, or that library's own weights."""
     loaded = read_state_dict(path)
-    if "model" not in loaded and image_weights:
-        load_image_weights(method.backbone, loaded, origin=str(path))
-        LOGGER.info("backbone initialised from %s", path)
-        return
-    if not isinstance(loaded.get("model"), dict):
-        raise UserError(f"{path}: not one of our checkpoints (it has no weights under 'model')")
-    weights: dict[str, torch.Tensor] = dict(loaded["model"])  # type: ignore[call-overload]
-    wanted = method.state_dict()
-    shapes = [weights[f"{CLASSIFIER}{name}"].shape for name in ("weight", "bias") if f"{CLASSIFIER}{name}" in weights]
-    if shapes != [wanted[f"{CLASSIFIER}{name}"].shape for name in ("weight", "bias")]:
-        LOGGER.info("%s has another number of classes: its classifier is left out, ours starts anew", path)
-        weights.update({key: value for key, value in wanted.items() if key.startswith(CLASSIFIER)})
-    faults = tensor_faults(weights, wanted)
-    if faults:
-        raise UserError(f"{path}: does not fit the method; nothing was loaded", *faults)
-    method.load_state_dict(weights)
-    LOGGER.info("method initialised from %s", path)
+    if isinstance(loaded.get("model"), dict):
+        load_imported(method, read_checkpoint(path), whole=False)
+    else:
+        _load_published(method, loaded, path)
+
+
+def complete(model: ModelConfig, imported: Imported) -> ModelConfig:
+    """`model` with the options that a checkpoint needs where its kwargs leave them unset; said in the log."""
+    for_method, for_network = _options(model)
+    return with_options(model, imported, {**for_network, **for_method})
+
+
+def build_from(model: ModelConfig, imported: Imported, *, whole: bool) -> Method:
+    """The method of a config with a checkpoint's weights and the options that it needs; see `load_imported`."""
+    completed = complete(model, imported)
+    try:
+        method = _construct(completed).train()
+    except ValueError as error:
+        raise UserError(f"{imported.path}: needs options that the config's others exclude: {error}") from error
+    load_imported(method, imported, whole=whole)
+    set_normalisation(method, imported, model.type)
+    return method

@@ -1,0 +1,44 @@
+"""What the shapes of a 3D network's tensors, under our keys, say of its options."""
+
+from collections.abc import Mapping
+
+import torch
+
+from networks.checkpoint_formats.checkpoint_format import Options
+
+HEAD_POOL = 7  # 224 / 32: the side of the window of the published networks' heads
+ALPHA_OF_FUSION = {7: 4}  # lateral convolutions of 7 frames are 8x8's; those of 5 are 4x16's with 8, 16x8's with 4
+
+
+def frames_of(tensors: Mapping[str, torch.Tensor], layer: str) -> int:
+    """Length in time of a convolution of the backbone; 0 where there is none."""
+    weight = tensors.get(f"backbone.{layer}.weight")
+    return weight.shape[2] if weight is not None and weight.ndim == 5 else 0
+
+
+def window_settings(method: str) -> Options:
+    """The head's window of PySlowFast and pytorchvideo; X3D's follows the crop it was trained at, not its weights."""
+    return {} if method == "x3d" else {"head_pool": HEAD_POOL}
+
+
+def _blocks_in_time(tensors: Mapping[str, torch.Tensor], stage: str) -> int:
+    """How many blocks of a stage look at neighbours in time; 0 where all do."""
+    lengths: list[int] = []
+    while length := frames_of(tensors, f"{stage}.{len(lengths)}.conv1"):
+        lengths.append(length)
+    count = sum(length > 1 for length in lengths)
+    return 0 if count == len(lengths) else count
+
+
+def slowfast_settings(tensors: Mapping[str, torch.Tensor], method: str) -> Options:
+    """SlowFast's laterals (length, batch norm, and the alpha that goes with a length of 7) and its res4."""
+    fusion = frames_of(tensors, "laterals.0.conv")
+    if method != "slowfast" or not fusion:
+        return {}
+    settings: Options = {
+        "fusion_kernel": fusion,
+        "lateral_norm": "backbone.laterals.0.bn.weight" in tensors,
+        "slow_res4_blocks": _blocks_in_time(tensors, "slow_stages.2"),
+        "fast_res4_blocks": _blocks_in_time(tensors, "fast_stages.2"),
+    }
+    return settings | ({"alpha": ALPHA_OF_FUSION[fusion]} if fusion in ALPHA_OF_FUSION else {})

@@ -25,14 +25,18 @@ class FrameNames(NamedTuple):
 
     def count(self, folder: Path) -> int:
         """How many files of `folder` are frames (of flow: x frames); raises `BrokenVideo` where there is no folder."""
-        matches = re.compile(_pattern(self.template)).fullmatch
-        return sum(1 for name in _file_names(folder) if matches(name))
+        return len(self.numbers(folder, axis="x"))
+
+    def numbers(self, folder: Path, *, axis: str = "x") -> list[int]:
+        """The numbers of the files of `folder` that are frames, in no order; raises as `count` does."""
+        matches = re.compile(_pattern(self.template, axis or "x")).fullmatch
+        return [int(match[1]) for name in _file_names(folder) if (match := matches(name))]
 
 
-def _pattern(template: str) -> str:
+def _pattern(template: str, axis: str = "x") -> str:
     """A regular expression for the names that a template gives."""
     parts = [(text, field) for text, field, _, _ in string.Formatter().parse(template)]
-    numbers = {None: "", "axis": "x"}
+    numbers = {None: "", "axis": axis}
     return "".join(re.escape(text) + numbers.get(field, "([0-9]+)") for text, field in parts)
 
 

@@ -105,6 +105,29 @@ def _parse_line(text: str, line: int, rules: "_Rules") -> VideoRecord | str:
     return _path_fault(path, outside_root) or VideoRecord(path, frames, label, line)
 
 
+def parse_list(
+    list_file: Path, *, num_class: int, frames_required: bool = True, outside_root: bool = False
+) -> tuple[list[VideoRecord], list[tuple[int, str]]]:
+    """The sound lines of a list, and (line, what is wrong) of the others; see `read_list`."""
+    rules = _Rules(num_class, frames_required, outside_root)
+    records: list[VideoRecord] = []
+    faults: list[tuple[int, str]] = []
+    for line, raw in enumerate(_read_bytes(list_file).removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        try:
+            text = raw.decode().strip()
+        except UnicodeDecodeError:
+            faults.append((line, f"got bytes that are not UTF-8, needs UTF-8 text: {_short(raw)}"))
+            continue
+        if not text:
+            continue
+        parsed = _parse_line(text, line, rules)
+        if isinstance(parsed, str):
+            faults.append((line, parsed))
+        else:
+            records.append(parsed)
+    return records, faults
+
+
 def read_list(
     list_file: Path, *, num_class: int, frames_required: bool = True, outside_root: bool = False
 ) -> VideoList:
@@ -115,22 +138,10 @@ def read_list(
     """
     if not list_file.is_file():
         raise UserError(f"{list_file}: no such list file; needs lines `path num_frames label`")
-    rules = _Rules(num_class, frames_required, outside_root)
-    records: list[VideoRecord] = []
-    faults: list[str] = []
-    for line, raw in enumerate(_read_bytes(list_file).removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        try:
-            text = raw.decode().strip()
-        except UnicodeDecodeError:
-            faults.append(f"{list_file}:{line}: got bytes that are not UTF-8, needs UTF-8 text: {_short(raw)}")
-            continue
-        if not text:
-            continue
-        parsed = _parse_line(text, line, rules)
-        if isinstance(parsed, str):
-            faults.append(f"{list_file}:{line}: {parsed}")
-        else:
-            records.append(parsed)
+    records, found = parse_list(
+        list_file, num_class=num_class, frames_required=frames_required, outside_root=outside_root
+    )
+    faults = [f"{list_file}:{line}: {fault}" for line, fault in found]
     if len(faults) > REPORTED_LINES:
         faults[REPORTED_LINES:] = [f"{list_file}: and {len(faults) - REPORTED_LINES} more lines like these"]
     if faults:

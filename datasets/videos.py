@@ -1,12 +1,11 @@
 """The videos of one side of an experiment, training or evaluation: list, names of classes, root, source of frames."""
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from datasets.broken_video import BrokenVideo
+from datasets.finding import Finding
+from datasets.frame_checks import frame_findings, look_at_files, look_into_folders, packed_findings
 from datasets.frame_names import check_template, find_frame_names
 from datasets.frame_sources import (
     FolderSource,
@@ -16,14 +15,12 @@ from datasets.frame_sources import (
     PackedSource,
     VideoSource,
 )
+from datasets.frame_sources.root import Root
+from datasets.list_checks import duplicates, empty_classes, in_both, shared_groups
 from datasets.list_file import VideoList, read_class_names, read_list
 from utils.config_file import repository_path
 from utils.config_schema import Config
 from utils.errors import UserError
-
-REPORTED_VIDEOS = 20
-SCANNING_THREADS = 16
-SCANNED_TOGETHER = 64  # videos a task of a thread, so that a million of them don't make a million tasks
 
 
 class Videos(NamedTuple):
@@ -34,6 +31,7 @@ class Videos(NamedTuple):
     root: Path
     source: FrameSource
     description: str
+    outside_root: bool = False
 
 
 def read_videos(config: Config, split: str, *, sampling: str) -> Videos:
@@ -64,7 +62,7 @@ def read_videos(config: Config, split: str, *, sampling: str) -> Videos:
     source = _open_source(config, root_path, videos, sampling=sampling)
     classes = len(set(videos.labels.tolist()))
     description = f"{split}: {len(videos)} videos of {classes} classes from {list_path}; {source.describe()}"
-    return Videos(videos, class_names, root_path, source, description)
+    return Videos(videos, class_names, root_path, source, description, config.source.outside_root)
 
 
 def _open_source(config: Config, root: Path, videos: VideoList, *, sampling: str) -> FrameSource:
@@ -97,35 +95,23 @@ def _open_packed(file: Path, modality: str, cache: Memcached | None) -> PackedSo
         raise UserError(error.reason) from error
 
 
-def check_videos(videos: Videos) -> list[str]:
-    """Lines on listed videos whose folder or file is missing, or has fewer frames than the list says.
-
-    Folders are scanned in parallel; the first 20 lines are given, and how many more there are.
-    """
-    count = len(videos.videos)
-    parts = [range(first, min(first + SCANNED_TOGETHER, count)) for first in range(0, count, SCANNED_TOGETHER)]
-    with ThreadPoolExecutor(SCANNING_THREADS) as pool:
-        lines = [line for found in pool.map(partial(_video_faults, videos), parts) for line in found]
-    if len(lines) > REPORTED_VIDEOS:
-        lines[REPORTED_VIDEOS:] = [f"{videos.videos.list_file}: and {len(lines) - REPORTED_VIDEOS} more like these"]
-    return lines
+def video_findings(videos: Videos) -> list[Finding]:
+    """Listed videos that are missing, lie outside the root, have too few frames or gaps; see `frame_checks`."""
+    source, root = videos.source, Root(videos.root, outside_root=videos.outside_root)
+    if isinstance(source, PackedSource):
+        return packed_findings(videos.videos, source.file)
+    if isinstance(source, FolderSource):
+        names = source.store.names(videos.videos[0].path)
+        return frame_findings(videos.videos, look_into_folders(root, names, source.modality))
+    return frame_findings(videos.videos, look_at_files(root))
 
 
-def _video_faults(videos: Videos, indices: range) -> list[str]:
-    return [line for line in (_video_fault(videos, index) for index in indices) if line]
-
-
-def _video_fault(videos: Videos, index: int) -> str | None:
-    record = videos.videos[index]
-    packed = isinstance(videos.source, PackedSource)
-    if not packed and not os.path.exists(videos.root / record.path):  # Path.exists raises at a name that is too long
-        return f"{videos.videos.where(index)}: no such folder or file below {videos.root}"
-    if not isinstance(videos.source, FolderSource | PackedSource):
-        return None
-    try:
-        found = videos.source.num_frames(record.path)
-    except BrokenVideo as error:
-        return f"{videos.videos.where(index)}: {error.reason}"
-    if found < record.num_frames:
-        return f"{videos.videos.where(index)}: the list says {record.num_frames} frames, {found} are there"
-    return None
+def list_findings(train: Videos, val: Videos) -> list[Finding]:
+    """All that can be found before a run: `video_findings`, and what is wrong between and within the two lists."""
+    both = [train.videos, val.videos]
+    findings = [finding for side in (train, val) for finding in video_findings(side)]
+    findings += [finding for videos in both for finding in duplicates(videos)]
+    findings += [finding for side in (train, val) for finding in empty_classes(side.videos, side.class_names)]
+    if train.videos.list_file.resolve() != val.videos.list_file.resolve():
+        findings += [*in_both(*both), *shared_groups(train.videos, val.videos)]
+    return findings

@@ -3,28 +3,29 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from datasets.finding import report_lines
+from datasets.list_checks import describe_histogram
 from datasets.loaders import Batch, ClipFormat, build_evaluation_loader, build_train_loader
 from datasets.protocols import Protocol, protocol_for
-from datasets.videos import Videos, check_videos, read_videos
+from datasets.videos import Videos, list_findings, read_videos
 from engine import preflight
 from engine.checkpoint import check_same_experiment, find_checkpoint, load_checkpoint, remove_leftovers
 from engine.distributed import World, check_agreement
 from engine.evaluation import Evaluation, ViewScorer, evaluate
 from engine.experiment import Experiment
 from engine.log import LOGGER, Events, open_log
-from engine.run import Run, build_run, normalisation, place
+from engine.run import Run, build_run, normalisation
 from engine.signals import StopRequest
 from engine.train_loop import Session, train
-from methods import METHODS, build_method
+from engine.weights import build_placed, for_training, load_evaluated
+from methods import METHODS
 from methods.method import Method
 from utils.config_file import config_as_dict, repository_path, write_config
 from utils.config_schema import Config
 from utils.errors import UserError
-from utils.random_streams import torch_seed
 
 
 def choose_protocol(config: Config, method: Method) -> Protocol:
@@ -83,32 +84,12 @@ def evaluate_list(
     )
 
 
-def build_placed(config: Config, world: World, *, initialise: bool) -> Method:
-    """The method on this rank's device; its first weights are a function of the seed, like every random number."""
-    torch.manual_seed(torch_seed(config.seed, "weights"))
-    return place(build_method(config.model, initialise=initialise), config, world)
-
-
-def load_weights(method: Method, path: Path) -> dict[str, Any]:
-    """Load the evaluated weights of one of our checkpoints (the averaged ones where there are any); returns it all."""
-    state = load_checkpoint(path)
-    weights = state["model"]
-    if state["ema"] is not None:
-        prefix = "module."
-        weights = {k[len(prefix) :]: v for k, v in state["ema"].items() if k.startswith(prefix)}
-    method.load_state_dict(weights)
-    return state
-
-
 def check(config: Config, world: World) -> int:
     """`--check`: build everything, read everything, try it, write nothing; returns the exit status."""
     open_log(None, rank=world.rank)
     train_videos, val_videos = read_lists(config, "train", "val")
-    for videos in (train_videos, val_videos):
-        LOGGER.info("check: %s", videos.description)
-        mistakes = check_videos(videos)
-        if mistakes:
-            raise UserError(*mistakes)
+    _check_lists(train_videos, val_videos)
+    config = for_training(config, None)
     method = build_placed(config, world, initialise=True)
     run = build_run(config, method, world)
     loader = _train_loader(config, method, train_videos, world, start_iteration=0)
@@ -132,15 +113,25 @@ def check(config: Config, world: World) -> int:
     return 0
 
 
+def _check_lists(train_videos: Videos, val_videos: Videos) -> None:
+    """Log what lists and frames are; raise `UserError` with all that would stop a run or be skipped by it."""
+    for videos in (train_videos, val_videos):
+        LOGGER.info("check: %s", videos.description)
+        LOGGER.info("check: %s", describe_histogram(videos.videos, videos.class_names))
+    findings = list_findings(train_videos, val_videos)
+    for line in report_lines([finding for finding in findings if not finding.severe]):
+        LOGGER.warning("check: %s", line)
+    severe = report_lines([finding for finding in findings if finding.severe])
+    if severe:
+        raise UserError(*severe, "datasets.prepare.check_lists --write-clean writes lists without these")
+
+
 def evaluate_only(config: Config, experiment: Experiment, world: World, *, load_path: str | None) -> int:
     """`--evaluate`: score the validation list with a checkpoint (by default the best); returns the exit status."""
     open_log(None, rank=world.rank)
     (videos,) = read_lists(config, "val")
     path = repository_path(load_path) if load_path else _best_checkpoint(experiment)
-    method = build_placed(config, world, initialise=False)
-    state = load_checkpoint(path)
-    check_same_experiment(state["config"], config_as_dict(config))
-    load_weights(method, path)
+    config, method, name = load_evaluated(config, path, world)
     experiment.create()
     open_log(experiment.log_file, rank=world.rank)
     stop = StopRequest().install()
@@ -148,7 +139,7 @@ def evaluate_only(config: Config, experiment: Experiment, world: World, *, load_
     if evaluation is None:
         LOGGER.info("evaluation stopped as asked")
         return stop.status
-    LOGGER.info("evaluation of %s (iteration %d): %s", path, state["iteration"], evaluation.line())
+    LOGGER.info("evaluation of %s: %s", name, evaluation.line())
     return 0
 
 
@@ -213,6 +204,7 @@ def train_experiment(config: Config, experiment: Experiment, world: World) -> in
     for videos in (train_videos, val_videos):
         LOGGER.info("%s", videos.description)
     checkpoint = find_checkpoint(experiment.folder)
+    config = for_training(config, checkpoint)
     method = build_placed(config, world, initialise=checkpoint is None)
     run = build_run(config, method, world)
     protocol = choose_protocol(config, method)

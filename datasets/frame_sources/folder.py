@@ -61,6 +61,8 @@ class FolderSource(PictureSource):
     pairs flow_x_00001.jpg, flow_y_00001.jpg and gives frames of two channels (x, y).
     """
 
+    store: FolderStore
+
     def __init__(
         self,
         *,

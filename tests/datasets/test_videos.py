@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from datasets.frame_sources import FolderSource, ImageFileSource, VideoSource
-from datasets.videos import check_videos, read_videos
+from datasets.videos import list_findings, read_videos, video_findings
 from tests.datasets.folder_config import NUM_FRAMES, folder_config
 from tests.frame_folders import make_flow_folder, write_list
 from utils.errors import UserError
@@ -65,28 +65,31 @@ def test_flow_out_of_video_files_is_refused(tmp_path: Path) -> None:
         read_videos(config, "train", sampling="segments")
 
 
-def test_check_names_missing_folders_and_missing_frames(tmp_path: Path) -> None:
+def test_findings_name_missing_folders_and_missing_frames(tmp_path: Path) -> None:
     videos = read_videos(folder_config(tmp_path), "train", sampling="segments")
-    assert check_videos(videos) == []
+    assert video_findings(videos) == []
     (tmp_path / "frames/v 3/img_00012.jpg").unlink()
     (tmp_path / "frames/v 5").rename(tmp_path / "frames/other")
-    assert check_videos(videos) == [
+    assert [str(finding) for finding in video_findings(videos)] == [
         f"{tmp_path}/list.txt:4: v 3: the list says {NUM_FRAMES} frames, {NUM_FRAMES - 1} are there",
-        f"{tmp_path}/list.txt:6: v 5: no such folder or file below {tmp_path}/frames",
+        f"{tmp_path}/list.txt:6: v 5: no such folder below {tmp_path}/frames",
     ]
 
 
-def test_check_gives_twenty_lines_at_most(tmp_path: Path) -> None:
-    config = folder_config(tmp_path)
-    write_list(tmp_path / "list.txt", ["v 0 12 0", *(f"w {n} 12 0" for n in range(50))])
-    lines = check_videos(read_videos(config, "train", sampling="segments"))
-    assert len(lines) == 21
-    assert lines[20] == f"{tmp_path}/list.txt: and 30 more like these"
-
-
-def test_check_keeps_the_order_of_a_long_list(tmp_path: Path) -> None:
+def test_findings_keep_the_order_of_a_long_list(tmp_path: Path) -> None:
     config = folder_config(tmp_path)
     missing = {3: "x" * 300, 70: "w 70", 199: "w 199"}
     write_list(tmp_path / "list.txt", [f"{missing.get(n, f'v {n % 10}')} 12 0" for n in range(200)])
-    lines = check_videos(read_videos(config, "train", sampling="segments"))
-    assert [line.split(": ")[0] for line in lines] == [f"{tmp_path}/list.txt:{n + 1}" for n in missing]
+    findings = video_findings(read_videos(config, "train", sampling="segments"))
+    assert [(finding.line, finding.kind) for finding in findings] == [(n + 1, "missing") for n in missing]
+
+
+def test_lists_of_both_sides_are_compared(tmp_path: Path) -> None:
+    config = folder_config(tmp_path, val_source=str(tmp_path / "val.txt"))
+    write_list(tmp_path / "val.txt", ["v 3 12 0", "v 3 12 0"])
+    sides = [read_videos(config, split, sampling="segments") for split in ("train", "val")]
+    assert [(str(finding), finding.severe) for finding in list_findings(*sides)] == [
+        (f"{tmp_path}/val.txt:2: v 3: stands in line 1 already", False),
+        (f"{tmp_path}/val.txt: 2 of 3 classes have no video: 1 (class 1), 2 (class 2)", False),
+        (f"{tmp_path}/list.txt:4: v 3: is in {tmp_path}/val.txt:2 too", False),
+    ]

@@ -170,7 +170,7 @@ def build_method(model: ModelConfig, *, initialise: bool = True) -> Method:
     `initialise=False` leaves `pretrained` alone, for a method whose weights come from a checkpoint next. Raises
     `UserError` where weights are missing or do not fit; nothing is half loaded.
     """
-    if initialise and isinstance(model.pretrained, str) and not _takes_published_names(model):
+    if initialise and isinstance(model.pretrained, str) and needs_names_of_ours(model):
         return build_from(model, read_checkpoint(repository_path(model.pretrained)), whole=False)
     method = _construct(model).train()  # partial BN freezes at this switch
     if not initialise or model.pretrained is False:
@@ -192,6 +192,8 @@ def build_method(model: ModelConfig, *, initialise: bool = True) -> Method:
 
 def _load_published(method: Method, weights: dict[str, torch.Tensor], path: Path) -> None:
     """Load torchvision's weights: of images into the backbone, of videos into the classifier too where it fits."""
+    if isinstance(method.backbone, TimmNetwork):
+        weights = method.backbone.named_as_here(weights)
     if not isinstance(method.backbone, TorchvisionVideo):
         load_image_weights(method.backbone, weights, origin=str(path))
         LOGGER.info("backbone initialised from %s", path.name)
@@ -201,9 +203,9 @@ def _load_published(method: Method, weights: dict[str, torch.Tensor], path: Path
         LOGGER.info("backbone initialised from %s; it has another number of classes: ours starts anew", path.name)
 
 
-def _takes_published_names(model: ModelConfig) -> bool:
-    """Whether the backbone is another library's, and so are its weights' names."""
-    return METHODS[model.type].networks is VIDEO_NETWORKS["clip"] or model.backbone.startswith(TIMM)
+def needs_names_of_ours(model: ModelConfig) -> bool:
+    """Whether the backbone is our own; another library's takes that library's weights."""
+    return METHODS[model.type].networks is not VIDEO_NETWORKS["clip"] and not model.backbone.startswith(TIMM)
 
 
 def _load_file(method: Method, path: Path) -> None:

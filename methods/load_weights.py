@@ -111,12 +111,14 @@ def _fit(method: Method, imported: Imported, wanted: Tensors, *, whole: bool) ->
         return Fitted(tensors, notes)
     if _adapt_first_conv(method, tensors, wanted):
         notes.append("; first convolution adapted: the mean over its input channels, repeated")
-    if not all(key in tensors and tensors[key].shape == wanted[key].shape for key in wanted if key.startswith(HEAD)):
-        had_head = any(key.startswith(HEAD) for key in tensors)
-        tensors = {key: value for key, value in tensors.items() if not key.startswith(HEAD)}
-        if had_head:
-            notes.append("; it has another number of classes: the classifier starts anew")
-    return Fitted(tensors, notes)
+    misfit = tuple(part for part in HEAD if _shapes(tensors, part) != _shapes(wanted, part))
+    if any(key.startswith(misfit) for key in tensors):
+        notes.append("; it has another number of classes: the classifier starts anew")
+    return Fitted({key: value for key, value in tensors.items() if not key.startswith(misfit)}, notes)
+
+
+def _shapes(tensors: Tensors, part: str) -> dict[str, tuple[int, ...]]:
+    return {key: tuple(value.shape) for key, value in tensors.items() if key.startswith(part)}
 
 
 def _adapt_first_conv(method: Method, tensors: Tensors, wanted: Tensors) -> bool:

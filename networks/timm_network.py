@@ -81,6 +81,12 @@ class TimmNetwork(ImageNetwork):
         """See the class."""
         return self.model(x)
 
+    def named_as_here(self, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """A file of timm's own for this network, its classifier left out, with the names that this module has."""
+        classifiers = self.model.pretrained_cfg["classifier"] or ()
+        left_out = tuple(f"{name}." for name in ([classifiers] if isinstance(classifiers, str) else classifiers))
+        return {f"model.{key}": value for key, value in weights.items() if not str(key).startswith(left_out)}
+
     def load_pretrained(self) -> None:
         """Load timm's weights for `name`, from its cache or fetched; `UserError` where neither can be."""
         logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # each retry would be a line

@@ -2,6 +2,7 @@
 
     python -m datasets.prepare.build_lists {ucf101,hmdb51} --frames DIR --labels DIR --split 1 --out DIR
     python -m datasets.prepare.build_lists {kinetics,activitynet} --frames DIR --labels FILE --out DIR
+    python -m datasets.prepare.build_lists {something-v1,something-v2,jester} --frames DIR --labels DIR --out DIR
     python -m datasets.prepare.build_lists folder --frames DIR --out DIR [--val-fraction 0.2] [--group-regex REGEX]
     python -m datasets.prepare.build_lists folder --frames DIR --out DIR --train-list FILE --val-list FILE
 
@@ -20,17 +21,26 @@ from pathlib import Path
 
 from datasets.prepare.frame_counts import FrameFolders, count_frames
 from datasets.prepare.progress import progress_bar
+from datasets.prepare.something_splits import jester, something_v1, something_v2
 from datasets.prepare.split_folders import split_class_folders
 from datasets.prepare.splits import ListedVideo, Split, activitynet, hmdb51, kinetics, ready_lists, ucf101
 from utils.errors import UserError, run_command
 
 NUMBERED_SPLITS = {"ucf101": ucf101, "hmdb51": hmdb51}
-SINGLE_SPLITS = {"kinetics": kinetics, "activitynet": activitynet}
+SINGLE_SPLITS = {
+    "activitynet": activitynet,
+    "something-v1": something_v1,
+    "something-v2": something_v2,
+    "jester": jester,
+}
 LABEL_FILES = {
     "ucf101": "the folder ucfTrainTestlist",
     "hmdb51": "the folder testTrainMulti_7030_splits",
-    "kinetics": "a csv file, or a folder of them (train, val)",
+    "kinetics": "a csv file of Kinetics-400, 600 or 700, or a folder of them (train, val)",
     "activitynet": "activity_net.v1-3.min.json",
+    "something-v1": "the folder of something-something-v1-{labels,train,validation}.csv",
+    "something-v2": "the folder of something-something-v2-{labels,train,validation}.json",
+    "jester": "the folder of jester-v1-{labels,train,validation}.csv, or of classInd.txt, trainlist.txt, vallist.txt",
 }
 SCANNING_THREADS = 16
 
@@ -64,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
         official.add_argument("--labels", type=Path, required=True, help=files)
         if name in NUMBERED_SPLITS:
             official.add_argument("--split", type=int, choices=(1, 2, 3), default=1)
+        if name == "kinetics":
+            official.add_argument("--classes", type=Path, metavar="FILE", help="classes in their order (sorted names)")
     folder = datasets.add_parser("folder", parents=[shared], help="a folder per class, or two lists `path label`")
     folder.add_argument("--val-fraction", type=_fraction, default=0.2, help="share of each class for val (0.2)")
     folder.add_argument(
@@ -86,6 +98,8 @@ def read_split(arguments: argparse.Namespace) -> Split:
     folders = FrameFolders(arguments.frames)
     if arguments.dataset in NUMBERED_SPLITS:
         return NUMBERED_SPLITS[arguments.dataset](arguments.labels, folders, split=arguments.split)
+    if arguments.dataset == "kinetics":
+        return kinetics(arguments.labels, folders, class_file=arguments.classes)
     if arguments.dataset in SINGLE_SPLITS:
         return SINGLE_SPLITS[arguments.dataset](arguments.labels, folders)
     if (arguments.train_list is None) != (arguments.val_list is None):

@@ -35,7 +35,7 @@ class Split(NamedTuple):
     val: list[ListedVideo]
 
 
-def _lines(file: Path, needs: str) -> list[tuple[int, str]]:
+def numbered_lines(file: Path, needs: str) -> list[tuple[int, str]]:
     """(line number, text) of every line that isn't blank."""
     if not file.is_file():
         raise UserError(f"{file}: no such file; needs {needs}")
@@ -51,7 +51,7 @@ def _lines(file: Path, needs: str) -> list[tuple[int, str]]:
 
 def read_classes(file: Path) -> list[str]:
     """Names by label from a classInd.txt: lines `number name`, counted from 1 or 0 and in any order, or `name`."""
-    lines = [line for _, line in _lines(file, "a line per class: `number name`")]
+    lines = [line for _, line in numbered_lines(file, "a line per class: `number name`")]
     pairs = [line.split(maxsplit=1) for line in lines]
     by_number = {int(pair[0]): pair[1] for pair in pairs if len(pair) == 2 and pair[0].isdecimal()}
     if sorted(by_number) in (list(range(len(lines))), list(range(1, len(lines) + 1))):
@@ -70,7 +70,7 @@ def ucf101(labels: Path, folders: FrameFolders, *, split: int) -> Split:
 
     def read(file: Path) -> list[ListedVideo]:
         videos = []
-        for number, line in _lines(file, "UCF101's ucfTrainTestlist folder, from the official site"):
+        for number, line in numbered_lines(file, "UCF101's ucfTrainTestlist folder, from the official site"):
             class_name, slash, name = line.split()[0].partition("/")
             if not slash or class_name not in label_of:
                 raise UserError(f"{file}:{number}: got {line!r}, needs `class/video.avi` with a class of classInd.txt")
@@ -92,7 +92,7 @@ def hmdb51(labels: Path, folders: FrameFolders, *, split: int) -> Split:
     parts: dict[str, list[ListedVideo]] = {"0": [], "1": [], "2": []}
     for label, name in enumerate(names):
         file = labels / f"{name}{suffix}"
-        for number, line in _lines(file, "lines `video 0|1|2`"):
+        for number, line in numbered_lines(file, "lines `video 0|1|2`"):
             video, _, part = line.rpartition(" ")
             if part not in parts or not video:
                 raise UserError(f"{file}:{number}: got {line!r}, needs `video 0|1|2`")
@@ -101,16 +101,21 @@ def hmdb51(labels: Path, folders: FrameFolders, *, split: int) -> Split:
     return Split(names, parts["1"], parts["2"])
 
 
-def kinetics(labels: Path, folders: FrameFolders) -> Split:
-    """Kinetics csv files (label, youtube_id, time_start, time_end, split), one or a folder of them; classes sorted.
+def kinetics(labels: Path, folders: FrameFolders, *, class_file: Path | None = None) -> Split:
+    """Kinetics csv files (label, youtube_id, time_start, time_end, split), one or a folder of them.
 
-    Frames lie in `<id>_<start>_<end>` (six digits each), or in `<id>`. A csv may hold one split only.
+    Classes are numbered as sorted, or as in `class_file`, which files without a video of every class need. Frames lie
+    in `<id>_<start>_<end>` (six digits each), or in `<id>`. A csv may hold one split only.
     """
     files = sorted(labels.glob("*.csv")) if labels.is_dir() else [labels]
     if not files:
         raise UserError(f"{labels}: no .csv in it; needs Kinetics' csv files ({','.join(KINETICS_COLUMNS)})")
     rows = [row for file in files for row in _kinetics_rows(file)]
-    names = sorted({row["label"] for row in rows})
+    present = {row["label"] for row in rows}
+    names = read_classes(class_file) if class_file else sorted(present)
+    strange = sorted(present - set(names))
+    if strange:
+        raise UserError(f"{class_file}: lacks {len(strange)} classes of {labels}, e.g. {strange[0]!r}")
     label_of = {name: label for label, name in enumerate(names)}
     parts: dict[str, list[ListedVideo]] = {"train": [], "val": []}
     for row in rows:
@@ -125,7 +130,7 @@ def kinetics(labels: Path, folders: FrameFolders) -> Split:
 
 def _kinetics_rows(file: Path) -> list[dict[str, str]]:
     """The labelled rows of a csv, with `clip`, the name of the trimmed video."""
-    _lines(file, "Kinetics' csv")
+    numbered_lines(file, "Kinetics' csv")
     with file.open(encoding="utf-8-sig", newline="") as lines:
         reader = csv.DictReader(lines)
         absent = [column for column in KINETICS_COLUMNS if column not in (reader.fieldnames or ())]
@@ -148,7 +153,7 @@ def activitynet(labels: Path, folders: FrameFolders) -> Split:
 
     Frames lie in `v_<id>` or `<id>`; videos without annotations (the testing subset) are left out.
     """
-    _lines(labels, "activity_net.v1-3.min.json")
+    numbered_lines(labels, "activity_net.v1-3.min.json")
     parts: dict[str, list[tuple[str, str]]] = {"training": [], "validation": [], "testing": []}
     try:
         for video, entry in json.loads(labels.read_bytes())["database"].items():

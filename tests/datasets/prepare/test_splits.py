@@ -157,3 +157,31 @@ def test_ready_lists_that_count_from_1_are_refused(tmp_path: Path, nothing: Fram
     (tmp_path / "list.txt").write_text("a/x.mp4 1\nb/y.mp4 2\n")
     with pytest.raises(UserError, match="subtract 1"):
         ready_lists(tmp_path / "list.txt", tmp_path / "list.txt", nothing, class_file=tmp_path / "classInd.txt")
+
+
+@needs_shared
+@pytest.mark.parametrize("classes", [400, 600, 700])
+def test_kinetics_classes_are_numbered_as_in_their_label_map(
+    tmp_path: Path, nothing: FrameFolders, classes: int
+) -> None:
+    label_map = LABELS / "kinetics" / f"label_map_k{classes}.txt"
+    names = read_classes(label_map)
+    assert len(set(names)) == classes
+    csv = tmp_path / "few.csv"
+    csv.write_text(KINETICS_HEAD + f'"{names[-1]}",aaa,1,11,train\n"{names[7]}",bbb,2,12,val\n')
+    lists = kinetics(csv, nothing, class_file=label_map)
+    assert lists.class_names == names
+    assert [video.label for video in (*lists.train, *lists.val)] == [classes - 1, 7]
+    csv.write_text(KINETICS_HEAD + "no such thing,aaa,1,11,train\n")
+    with pytest.raises(UserError, match=r"lacks 1 classes of .*few\.csv, e\.g\. 'no such thing'"):
+        kinetics(csv, nothing, class_file=label_map)
+
+
+@needs_shared
+def test_kinetics_600_labels_are_places_in_the_label_map(nothing: FrameFolders) -> None:
+    label_map = LABELS / "kinetics" / "label_map_k600.txt"
+    csv = LABELS / "kinetics" / "kinetics-600_val.csv"
+    lists = kinetics(csv, nothing, class_file=label_map)
+    assert len(lists.val) == 29_093
+    assert set(Counter(video.label for video in lists.val)) == set(range(600))
+    assert lists.val[-1] == ("zumba/xDd6uIBeMEA_000001_000011", lists.class_names.index("zumba"))

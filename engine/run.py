@@ -1,5 +1,6 @@
 """Everything that a run is made of, built from the config once and then passed as one value."""
 
+import copy
 import inspect
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -143,6 +144,14 @@ def _no_buffer_exchange() -> dict[str, Any]:
     return {"forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False}
 
 
+def _average_of(method: Method, decay: float) -> AveragedModel:
+    """The moving average of the weights, on a copy of the method; process groups have no copies and are shared."""
+    groups = [getattr(module, name, None) for module in method.modules() for name in ("group", "process_group")]
+    average = AveragedModel(nn.Identity(), multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=False)
+    average.module = copy.deepcopy(method, {id(group): group for group in groups if group is not None})
+    return average
+
+
 def build_run(config: Config, method: Method, world: World) -> Run:
     """The run of `config` with a placed `method`, at iteration 0."""
     method.train()  # partial BN freezes its parameters here, before anything lists them
@@ -155,9 +164,6 @@ def build_run(config: Config, method: Method, world: World) -> Run:
         model = DistributedDataParallel(
             model, device_ids=devices, gradient_as_bucket_view=True, **_no_buffer_exchange()
         )
-    ema = None
-    if config.ema is not None:
-        ema = AveragedModel(method, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=False)
     return Run(
         config=config,
         world=world,
@@ -167,5 +173,5 @@ def build_run(config: Config, method: Method, world: World) -> Run:
         schedule=build_schedule(config.lr_scheduler),
         optimizer=build_optimizer(groups, name=config.optimizer, momentum=config.momentum, nesterov=config.nesterov),
         scaler=build_scaler(config.precision, world.device),
-        ema=ema,
+        ema=None if config.ema is None else _average_of(method, config.ema),
     )

@@ -1,5 +1,6 @@
 """The loop: a `for` over iterations, and what is due once in a while, in the order it happens."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -93,7 +94,7 @@ def _agree(run: Run, session: Session, batches: list[Batch], metrics: dict[str, 
 
     Raises `UserError` on all ranks at the same step for a loss that is not finite, or for too many broken videos.
     """
-    new = [line for batch in batches for line in batch.broken if line not in session.broken]
+    new = [line for batch in batches for line in batch.broken if _video_of(line) not in session.broken]
     not_finite = not torch.isfinite(torch.tensor(metrics["loss"])).item()
     flags = sum_over_ranks([float(bool(session.stop)), float(not_finite), float(len(new))], run.world)
     if flags[1]:
@@ -113,10 +114,16 @@ def _refuse_not_finite(run: Run, batches: list[Batch], mine: bool) -> None:
     )
 
 
+def _video_of(line: str) -> str:
+    """`.../train.txt:12: ...` -> `.../train.txt:12`: a video is counted once, whichever of its frames can't be read."""
+    found = re.match(r".*?:\d+(?=: )", line)
+    return found[0] if found else line
+
+
 def _note_broken(run: Run, session: Session, new: list[str]) -> None:
     for line in sorted({line for part in gather_objects(new, run.world) for line in part}):
-        if line not in session.broken:
-            session.broken[line] = run.iteration
+        if _video_of(line) not in session.broken:
+            session.broken[_video_of(line)] = run.iteration
             LOGGER.info("broken video %d, another drawn in its place: %s", len(session.broken), line)
     limit = run.config.bad_data.limit
     if len(session.broken) > limit:

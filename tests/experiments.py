@@ -56,6 +56,13 @@ def write_experiment(folder: Path, *, videos: int = 12, frames: int = 9, **chang
     return path
 
 
+def spoil(folder: Path, *videos: int) -> None:
+    """Make the frames of videos of the experiment in `folder` unreadable; list line n + 1 names video n."""
+    for number in videos:
+        for frame in (folder / "frames" / f"clip {number}").iterdir():
+            frame.write_bytes(b"no jpeg")
+
+
 def environment() -> dict[str, str]:
     """One thread per process, and no rank or cluster of an outer run."""
     outer = ("SLURM_", "RANK", "WORLD_SIZE", "LOCAL_", "MASTER_")

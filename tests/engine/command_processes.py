@@ -106,3 +106,13 @@ def start_ranks(config: Path, *arguments: str, ranks: int = 2) -> list[Started]:
 def run_ranks(config: Path, *arguments: str, ranks: int = 2) -> list[Finished]:
     """Run `ranks` ranks to their end."""
     return [started.finish() for started in start_ranks(config, *arguments, ranks=ranks)]
+
+
+def refused(finished: Finished, config: Path) -> list[str]:
+    """The lines of a refusal: status 2, no traceback, the experiment's folder as the user left it."""
+    assert finished.status == 2, finished
+    assert "Traceback" not in finished.err
+    assert [path.name for path in config.parent.iterdir()] == ["config.yaml"]
+    lines = finished.err.splitlines()
+    assert all(line.startswith("error: ") for line in lines), finished.err
+    return [line.removeprefix("error: ") for line in lines]

@@ -41,7 +41,10 @@ class ModelConfig(Section):
     """common.model"""
 
     type: Text = Field(description="the method: tsn, tsm, slowfast, image")
-    backbone: Text = Field(description="resnet18, 34, 50, 101, 152, mobilenetv2; slowfast: resnet18, 50, 101")
+    backbone: Text = Field(
+        description="resnet18, 34, 50, 101, 152, resnext50_32x4d, resnext101_32x8d, wide_resnet50_2, wide_resnet101_2, "
+        "mobilenetv2, timm/<any network of timm> (tsm: like ResNet, MobileNet or ConvNeXt); slowfast: resnet18, 50, 101"
+    )
     num_class: Count = Field(description="number of classes; labels run from 0 to num_class - 1")
     num_segments: Count = Field(
         default=8, description="tsn, tsm: frames (stacks of frames for Flow) a clip is sampled to"

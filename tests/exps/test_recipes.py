@@ -10,7 +10,8 @@ from tests.shared_material import REPOSITORY
 from utils.config_file import load_config
 
 CONFIGS = sorted(REPOSITORY.glob("exps/**/config.yaml"))
-PUBLISHED = [path for path in CONFIGS if path.parts[-3] in ("ucf101", "hmdb51", "kinetics400", "something_v2")]
+SETS = ("ucf101", "hmdb51", "kinetics400", "something_v1", "something_v2", "jester")
+PUBLISHED = [path for path in CONFIGS if path.parts[-3] in SETS]
 DOUYIN = "colorjitter_random_erasing_labelsmooth_0.1_nowd_coslr_bn16_gpu32_lr0.04_epoch100"
 
 
@@ -30,6 +31,13 @@ def test_the_recipes_that_are_promised_are_there() -> None:
     assert {f"kinetics400/{each}" for each in image | slowfast} <= found
     assert {f"something_v2/{each}" for each in {*image, "slowfast_8x8_r50"}} <= found
     assert {f"{split}/{each}" for split in ("ucf101", "hmdb51") for each in {*image, "slowfast_4x16_r50"}} <= found
+    options = {
+        "kinetics400/tsm_nl_r50",
+        "something_v1/tsm_r50",
+        "something_v2/trn_r50",
+        "jester/tsm_mobilenetv2_online",
+    }
+    assert options | {f"something_v{n}/tsm_{each}" for n in (1, 2) for each in ("r50_16f", "r101")} <= found
     assert f"douyin_exps/tsn_v5_mobilenet/{DOUYIN}" in found
 
 
@@ -56,9 +64,9 @@ def test_the_comment_of_a_recipe_is_true(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=name)
-def test_left_and_right_are_classes_of_something_something(path: Path) -> None:
+def test_left_and_right_are_classes_of_something_something_and_jester(path: Path) -> None:
     config = load_config(path)
-    assert (config.augmentation.flip == 0) == ("something" in config.train_root)
+    assert (config.augmentation.flip == 0) == any(name in config.train_root for name in ("something", "jester"))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=name)

@@ -36,4 +36,5 @@ def structured_clips(*, clips: int, frames: int, side: int) -> torch.Tensor:
 
 def relative_difference(got: torch.Tensor, wanted: torch.Tensor) -> float:
     """Largest difference / largest value wanted."""
-    return float((got.double() - wanted.double()).abs().max() / wanted.double().abs().max())
+    got, wanted = got.detach().double(), wanted.detach().double()
+    return float((got - wanted).abs().max() / wanted.abs().max())

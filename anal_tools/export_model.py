@@ -21,10 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file
 
 from anal_tools.exported_files import FORMATS, Example, Runner, Tensors, flat
 from engine.checkpoint import check_same_experiment
-from engine.commands import load_weights
 from engine.config_checks import engine_mistakes
 from engine.log import LOGGER, open_log
 from engine.run import normalisation
+from engine.weights import load_weights
 from methods import build_method, kwargs_mistakes
 from methods.method import Method
 from methods.online_tsm import OnlineTSM

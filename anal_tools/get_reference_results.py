@@ -19,14 +19,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file
 from anal_tools.results_file import Results, check_writable
 from datasets.videos import Videos
 from engine import distributed
-from engine.checkpoint import check_same_experiment
-from engine.commands import evaluate_list, load_weights, read_lists
+from engine.commands import evaluate_list, read_lists
 from engine.config_checks import engine_mistakes, protocol_overrides
 from engine.evaluation import Evaluation
 from engine.log import LOGGER, open_log
-from engine.run import place
 from engine.signals import StopRequest
-from methods import build_method, kwargs_mistakes
+from engine.weights import load_evaluated
+from methods import kwargs_mistakes
 from utils.config_file import config_as_dict, load_config
 from utils.config_schema import Config
 from utils.errors import run_command
@@ -86,10 +85,8 @@ def main(arguments: list[str] | None = None) -> int:
     world = distributed.start(config.timeout)
     open_log(None, rank=world.rank)
     (videos,) = read_lists(config, "val")
-    method = place(build_method(config.model, initialise=False), config, world)
     checkpoint = Path(options.load_path)
-    state = load_weights(method, checkpoint)
-    check_same_experiment(state["config"], config_as_dict(config))
+    config, method, _ = load_evaluated(config, checkpoint, world)
     stop = StopRequest().install()
     evaluation = evaluate_list(config, method, videos, world=world, stop=stop)
     if evaluation is None:

@@ -21,6 +21,7 @@ from engine.run import Run, build_run, normalisation
 from engine.signals import StopRequest
 from engine.train_loop import Session, train
 from engine.weights import build_placed, for_training, load_evaluated
+from engine.weights import load_weights as load_weights
 from methods import METHODS
 from methods.method import Method
 from utils.config_file import config_as_dict, repository_path, write_config

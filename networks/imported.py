@@ -16,12 +16,19 @@ PREFIXES = ("module.", "_orig_mod.")
 LISTED = 5
 
 
+# Of our own options, those that a network's scores depend on and that its weights can't tell.
+_TIME = "alpha fusion_kernel lateral_norm slow_frames slow_res4_blocks fast_res4_blocks stem_stride pool1_stride"
+_SHIFTS = "shift shift_div shift_place non_local temporal_pool"
+_REST = "average_positions head_pool pool1_padding pool2_stride res2_shortcut_norm depth_factor"
+OPTIONS_OF_A_NETWORK = frozenset(f"{_TIME} {_SHIFTS} {_REST}".split())
+
+
 class Imported(NamedTuple):
     """Tensors under our keys; `unknown` are the file's keys without a name here, `theirs` its name for each of ours.
 
     `format` is the file's own; `origin` is the one that its weights were made by, another one in a converted file.
     `prefix` is what DataParallel and the like put before each of the origin's keys, `exceptions` are the origin's names
-    that aren't its usual ones, by ours, as a conversion noted them.
+    that aren't its usual ones, by ours, as a conversion noted them. `is_run`: a run of ours can go on from the file.
     """
 
     path: Path
@@ -33,6 +40,7 @@ class Imported(NamedTuple):
     prefix: str
     described: Described
     exceptions: dict[str, str]
+    is_run: bool
 
     def settings(self, method: str) -> Options:
         """Options that `method` needs to give the scores that this checkpoint was published with."""
@@ -106,8 +114,11 @@ def _description(attempt: _Attempt, tensors: Tensors, raw: Mapping[str, Any]) ->
     noted = _dictionary(raw.get("origin"))
     if noted:
         return Described(str(noted.get("method", "")), _dictionary(noted.get("options")))
-    model = _dictionary(_dictionary(raw.get("config")).get("model"))
-    return Described(str(model.get("type", "")), _dictionary(model.get("kwargs")))
+    config = _dictionary(raw.get("config"))
+    model, augmentation = _dictionary(config.get("model")), _dictionary(config.get("augmentation"))
+    options = {name: value for name, value in _dictionary(model.get("kwargs")).items() if name in OPTIONS_OF_A_NETWORK}
+    options |= {key: tuple(augmentation[key]) for key in ("mean", "std") if augmentation.get(key)}
+    return Described(str(model.get("type", "")), options)
 
 
 def read_checkpoint(path: Path) -> Imported:
@@ -126,4 +137,5 @@ def read_checkpoint(path: Path) -> Imported:
         prefix=str(noted.get("prefix", prefix)),
         described=_description(best, tensors, raw),
         exceptions=_dictionary(noted.get("names")),
+        is_run=best.format is FORMATS["ours"] and "optimizer" in raw,
     )

@@ -1,111 +1,117 @@
-"""Logits against those that the papers' own code gave for the same deterministic weights (../shared/parity).
+"""Logits of imported checkpoints against those that the peers' own code gave for the same weights (../shared/parity).
 
-The renaming here covers just these fixtures; importing foreign checkpoints is a feature of its own.
+Each fixture's weights are built by its rule, written as its family writes them, and imported as a user would: the path
+of a file, a config on disk. Nothing here knows a peer's names.
 """
 
 import importlib.util
+import json
 import re
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
+import yaml
 
-from methods.slowfast import SlowFast
-from methods.tsm import TSM
-from methods.tsn import TSN
-from networks import IMAGE_NETWORKS, SLOWFAST_NETWORKS
+from methods import build_method, kwargs_mistakes
 from tests.shared_material import SHARED, needs_shared
+from utils.config_file import load_config
 
 TOLERANCE = 1e-5  # largest difference / largest logit
+FIXTURES = sorted((SHARED / "parity").glob("*.json"))
+CLIP_METHODS = {
+    "slowfast": "slowfast",
+    "slowonly": "slow",
+    "slow": "slow",
+    "c2d": "c2d",
+    "i3d": "i3d",
+    "r2plus1d": "r2plus1d",
+}
 
 
-def _parity_lib() -> ModuleType:
+def parity_lib() -> ModuleType:
+    """The rules that build a fixture's weights and inputs."""
     spec = importlib.util.spec_from_file_location("parity_lib", SHARED / "parity" / "parity_lib.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def _from_official(key: str) -> str:
-    key = key.replace(".net.", ".").replace("new_fc.", "classifier.")
-    if match := re.match(r"(base_model\.features\.(\d+)\.conv)\.(\d)\.(.*)", key):
-        # One flat list there, (convolution, norm, ReLU) in threes here; the last two stand alone.
-        last = 3 if match[2] == "1" else 6
-        part, offset = divmod(int(match[3]), 3)
-        key = f"{match[1]}.{part + offset if int(match[3]) >= last else f'{part}.{offset}'}.{match[4]}"
-    return re.sub(r"^base_model\.", "backbone.", key)
+def file_contents(name: str, weights: dict[str, torch.Tensor]) -> dict[str, Any]:
+    """What a checkpoint of the fixture's family holds on disk."""
+    if name.startswith("official"):
+        parallel = {f"module.{key}": value for key, value in weights.items()}
+        optimizer = {"state": {0: {"momentum_buffer": torch.zeros(2)}}, "param_groups": [{"lr": 0.01, "params": [0]}]}
+        return {"epoch": 50, "arch": "resnet50", "state_dict": parallel, "optimizer": optimizer, "best_prec1": 70.0}
+    if name.startswith("mmaction2"):
+        return {"meta": {"epoch": 50, "config": "model = dict()"}, "state_dict": weights, "optimizer": {"state": {}}}
+    if name.startswith("pyslowfast"):
+        return {"epoch": 195, "model_state": weights, "optimizer_state": {"state": {}}, "cfg": "NUM_GPUS: 8\n"}
+    return {"model_state": weights}
 
 
-def _slowfast_block(pathway: int, stage: int, block: int, rest: str) -> str:
-    rest = rest.replace("branch1_bn", "downsample.1").replace("branch1", "downsample.0")
-    for number, letter in enumerate("abc", start=1):
-        rest = rest.replace(f"branch2.{letter}_bn", f"bn{number}").replace(f"branch2.{letter}", f"conv{number}")
-    return f"backbone.{'slow' if pathway == 0 else 'fast'}_stages.{stage}.{block}.{rest}"
+def model_of(fixture: dict[str, Any]) -> dict[str, Any]:
+    """The method and the backbone that a user would name for the fixture's model."""
+    name = fixture["fixture"].split("_", 1)[1]
+    if match := re.search(r"x3d_(xs|s|m|l)(?=_|$)", name):
+        return {"type": "x3d", "backbone": match[0], "num_frames": frames_of(fixture)}
+    depth = re.search(r"(?:resnet|_r)(\d+)", name)
+    backbone = "mobilenetv2" if "mobilenet" in name else f"resnet{depth[1]}"
+    for word, method in CLIP_METHODS.items():
+        if re.search(rf"(^|_){word}(_|$)", name):
+            return {"type": method, "backbone": backbone, "num_frames": frames_of(fixture)}
+    return {"type": "tsm" if "tsm" in name else "tsn", "backbone": backbone, "num_segments": 8}
 
 
-def _from_pyslowfast(key: str) -> str:
-    if match := re.match(r"s1\.pathway(\d)_stem\.(conv|bn)\.(.*)", key):
-        return f"backbone.{('slow', 'fast')[int(match[1])]}_stem.{('conv', 'bn').index(match[2])}.{match[3]}"
-    if match := re.match(r"s(\d)_fuse\.(conv_f2s|bn)\.(.*)", key):
-        return f"backbone.laterals.{int(match[1]) - 1}.{match[2].replace('conv_f2s', 'conv')}.{match[3]}"
-    if match := re.match(r"s(\d)\.pathway(\d)_res(\d+)\.(.*)", key):
-        return _slowfast_block(int(match[2]), int(match[1]) - 2, int(match[3]), match[4])
-    return key.replace("head.projection", "classifier")
+def frames_of(fixture: dict[str, Any]) -> int:
+    return fixture["input_shape"][-3]
 
 
-def _from_pytorchvideo(key: str) -> str:
-    if match := re.match(r"blocks\.0\.multipathway_blocks\.(\d)\.(conv|norm)\.(.*)", key):
-        return f"backbone.{('slow', 'fast')[int(match[1])]}_stem.{('conv', 'norm').index(match[2])}.{match[3]}"
-    if match := re.match(r"blocks\.(\d)\.multipathway_fusion\.(conv_fast_to_slow|norm)\.(.*)", key):
-        part = "conv" if match[2].startswith("conv") else "bn"
-        return f"backbone.laterals.{match[1]}.{part}.{match[3]}"
-    if match := re.match(r"blocks\.(\d)\.multipathway_blocks\.(\d)\.res_blocks\.(\d+)\.(.*)", key):
-        rest = match[4].replace("branch1_norm", "branch1_bn").replace("branch1_conv", "branch1")
-        rest = re.sub(r"branch2\.norm_([abc])", r"branch2.\1_bn", re.sub(r"branch2\.conv_([abc])", r"branch2.\1", rest))
-        return _slowfast_block(int(match[2]), int(match[1]) - 1, int(match[3]), rest)
-    return re.sub(r"^blocks\.6\.proj", "classifier", key)
+def write_config(folder: Path, model: dict[str, Any]) -> Path:
+    """The smallest config that names a model."""
+    common = {
+        "model": {"num_class": 400, **model},
+        "batch_size": 1,
+        "lr_scheduler": {"base_lr": 0.01, "max_iter": 1},
+        **{f"{split}_{key}": "x" for split in ("train", "val") for key in ("root", "source")},
+    }
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump({"common": common}), encoding="utf-8")
+    return path
 
 
-def _two_d(backbone: str, method: type[nn.Module]) -> nn.Module:
-    return method(IMAGE_NETWORKS[backbone](), num_class=400, num_segments=8)
+def as_ours(clip: torch.Tensor, layout: str) -> torch.Tensor:
+    """A peer's input -> (B, T, C, H, W)."""
+    if layout.startswith("(N, T*3"):
+        return clip.unflatten(1, (-1, 3))
+    if layout.startswith("(N, num_segs"):
+        return clip
+    return (clip[:, 0] if clip.ndim == 6 else clip).transpose(1, 2)
 
 
-def _slowfast(*, alpha: int, fusion_kernel: int) -> nn.Module:
-    network = SLOWFAST_NETWORKS["resnet50"](alpha=alpha, fusion_kernel=fusion_kernel)
-    return SlowFast(network, num_class=400, alpha=alpha)
-
-
-CASES = {
-    "official_tsn_resnet50_8seg_112": (lambda: _two_d("resnet50", TSN), _from_official),
-    "official_tsm_resnet50_8seg_112": (lambda: _two_d("resnet50", TSM), _from_official),
-    "official_tsm_mobilenetv2_8seg_112_he": (lambda: _two_d("mobilenetv2", TSM), _from_official),
-    "pyslowfast_slowfast_4x16_r50_112": (lambda: _slowfast(alpha=8, fusion_kernel=5), _from_pyslowfast),
-    "pytorchvideo_slowfast_r50_224": (lambda: _slowfast(alpha=4, fusion_kernel=7), _from_pytorchvideo),
-}
+def relative_difference(logits: torch.Tensor, expected: list[Any]) -> float:
+    """Largest absolute difference / largest absolute logit."""
+    wanted = torch.tensor(expected, dtype=torch.float64).flatten()
+    return float((logits.double().flatten() - wanted).abs().max() / wanted.abs().max())
 
 
 @needs_shared
-@pytest.mark.parametrize("name", CASES)
-def test_logits_equal_the_papers_code(name: str) -> None:
-    library = _parity_lib()
-    fixture = library.load(SHARED / "parity" / f"{name}.json")
-    build, rename = CASES[name]
-    method = build().eval()
-    method.load_state_dict({rename(key): value for key, value in library.weights(fixture).items()})
-    for kind, clip in zip(("noise", "structured"), library.inputs(fixture)):
-        expected = torch.tensor((fixture if kind == "noise" else fixture["structured"])["logits_fp64"]).double()
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
+def test_an_imported_checkpoint_gives_the_peers_logits(path: Path, tmp_path: Path) -> None:
+    library, fixture = parity_lib(), json.loads(path.read_text())
+    weights = library.weights(fixture)
+    torch.save(file_contents(path.name, weights), tmp_path / "theirs.pth")
+    config = write_config(tmp_path, {**model_of(fixture), "pretrained": str(tmp_path / "theirs.pth")})
+    method = build_method(load_config(config, checks=(kwargs_mistakes,)).model).eval()
+    for clip, expected in zip(library.inputs(fixture), (fixture, fixture["structured"])):
         with torch.inference_mode():
-            logits = method(_ours(clip, fixture)).double()
-        difference = (logits.flatten() - expected.flatten()).abs().max() / expected.abs().max()
-        assert difference <= TOLERANCE, f"{kind}: relative difference {difference:.2e}"
+            logits = method(as_ours(clip, fixture["input_layout"]))
+        assert relative_difference(logits, expected["logits_fp64"]) <= TOLERANCE
 
 
-def _ours(clip: torch.Tensor, fixture: dict) -> torch.Tensor:
-    """A peer's input layout -> (B, T, C, H, W)."""
-    layout = fixture["input_layout"]
-    if layout.startswith("(N, T*3"):
-        return clip.unflatten(1, (-1, 3))
-    if clip.ndim == 6:
-        clip = clip[:, 0]
-    return clip.transpose(1, 2)
+@needs_shared
+def test_there_are_fixtures_of_every_family() -> None:
+    families = {path.name.split("_")[0] for path in FIXTURES}
+    assert families == {"official", "mmaction2", "pyslowfast", "pytorchvideo"}

@@ -37,7 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_options(arguments)
     overrides = [*options.set, *protocol_overrides(options.protocol)]
     if options.load_path and not options.evaluate:
-        overrides.append(f"common.model.pretrained={json.dumps(options.load_path, ensure_ascii=False)}")  # quoted, as YAML reads it
+        quoted = json.dumps(options.load_path, ensure_ascii=False)  # a path with ": " or " #" is one value for YAML
+        overrides.append(f"common.model.pretrained={quoted}")
     config = load_config(options.config, overrides, checks=(kwargs_mistakes, engine_mistakes))
     experiment = Experiment(folder=repository_path(options.config).parent)
     world = distributed.start(config.timeout)

@@ -54,8 +54,8 @@ def test_check_finds_missing_folders_and_frames(config: Path) -> None:
     shutil.rmtree(config.parent.parent / "frames" / "clip 6")
     (config.parent.parent / "frames" / "clip 8" / f"img_{FRAMES:05d}.jpg").unlink()
     lines = refused(run(config, "--check"), config)
-    assert re.search(r"list\.txt:7: clip 6: no such folder", lines[0])
-    assert re.search(rf"list\.txt:9: clip 8: the list says {FRAMES} frames, ", lines[1])
+    assert any(re.search(r"list\.txt:7: clip 6: no such folder", line) for line in lines), lines
+    assert any(re.search(rf"list\.txt:9: clip 8: the list says {FRAMES} frames, ", line) for line in lines), lines
 
 
 def test_set_reaches_the_run_and_the_resolved_config(config: Path) -> None:

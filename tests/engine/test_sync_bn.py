@@ -1,17 +1,17 @@
 """Two ranks of four clips equal one rank of eight: real processes, Gloo on loopback."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.distributed as dist
-from torch import multiprocessing, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from engine.distributed import World
 from engine.sync_bn import GroupBatchNorm, settle_running_stats, synchronise_bn
+from tests.engine.rank_processes import on_ranks
 from utils.errors import UserError
 
 CLIPS = 8
@@ -55,11 +55,7 @@ def one_rank(dtype: torch.dtype) -> dict[str, Any]:
     return outcome(model, two_steps(model, clips, labels))
 
 
-def rank_process(rank: int, size: int, group_size: int, dtype: torch.dtype, folder: str) -> None:
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="0")
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=size)
-    world = World(rank=rank, size=size, local_rank=rank, device=torch.device("cpu"))
+def rank_steps(world: World, group_size: int, dtype: torch.dtype) -> dict[str, Any]:
     model, (clips, labels) = network(dtype), data(dtype)
     with torch.no_grad():
         model.eval()(clips)
@@ -68,26 +64,19 @@ def rank_process(rank: int, size: int, group_size: int, dtype: torch.dtype, fold
     synchronise_bn(model, world=world, bn_group_size=group_size)
     assert list(model.state_dict()) == keys, "conversion changed the keys"
     wrapped = DistributedDataParallel(model)
-    mine = slice(rank * CLIPS // size, (rank + 1) * CLIPS // size)
+    mine = slice(world.rank * CLIPS // world.size, (world.rank + 1) * CLIPS // world.size)
     losses = two_steps(wrapped, clips[mine], labels[mine])
     for loss in losses:
         dist.all_reduce(loss)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     settle_running_stats(model, world, average=True)
-    result = {**outcome(model, [loss / size for loss in losses]), "before": before}
-    torch.save(result, f"{folder}/rank{rank}.pt")
-    dist.destroy_process_group()
-
-
-def ranks(folder: Path, size: int, group_size: int, dtype: torch.dtype) -> list[dict[str, Any]]:
-    multiprocessing.spawn(rank_process, (size, group_size, dtype, str(folder)), nprocs=size)
-    return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(size)]
+    return {**outcome(model, [loss / world.size for loss in losses]), "before": before}
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
 def test_two_ranks_of_four_equal_one_of_eight(dtype: torch.dtype, tolerance: float, tmp_path: Path) -> None:
     expected = one_rank(dtype)
-    for result in ranks(tmp_path, 2, 2, dtype):
+    for result in on_ranks(rank_steps, tmp_path, 2, dtype):
         torch.testing.assert_close(result["losses"], expected["losses"], rtol=0, atol=tolerance)
         torch.testing.assert_close(result["gradients"], expected["gradients"], rtol=0, atol=tolerance)
         for name, value in expected["state"].items():
@@ -95,7 +84,7 @@ def test_two_ranks_of_four_equal_one_of_eight(dtype: torch.dtype, tolerance: flo
 
 
 def test_groups_of_two_among_four_share_within_and_not_across(tmp_path: Path) -> None:
-    results = ranks(tmp_path, 4, 2, torch.float64)
+    results = on_ranks(rank_steps, tmp_path, 2, torch.float64, ranks=4)
     means = [result["before"]["1.running_mean"] for result in results]
     assert torch.equal(means[0], means[1])
     assert torch.equal(means[2], means[3])

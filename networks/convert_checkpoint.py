@@ -39,6 +39,9 @@ def _refusal(tensors: Tensors, target: Format, described: Described) -> str | No
     """Why a format can't hold a network, None where it can."""
     if described.method and target.methods and described.method not in target.methods:
         return f"it has no {described.method}"
+    limit = target.limit(tensors, described)
+    if limit:
+        return limit
     _, unknown = _renamed(tensors, target, described)
     if unknown:
         return f"it has no place for {', '.join(unknown[:NAMED])}{' ...' if len(unknown) > NAMED else ''}"

@@ -35,6 +35,10 @@ def _nothing_known(_: Mapping[str, torch.Tensor]) -> Described:
     return Described("", {})
 
 
+def _no_limit(_: Mapping[str, torch.Tensor], __: Described) -> str:
+    return ""
+
+
 def _no_tensors(_: Mapping[str, torch.Tensor]) -> Tensors:
     return {}
 
@@ -47,7 +51,8 @@ class Format(NamedTuple):
     reads off the peer's own keys what they say of the method. `settings(tensors under our keys, method)` are the
     options that the method needs to give the peer's scores; "mean" and "std" among them are the normalisation.
     `implied(tensors under our keys)` are tensors of ours that its networks lack because they would be 0.
-    `methods` are those that the system has, where names alone can't tell them from others.
+    `methods` are those that the system has, where names alone can't tell them from others; `limit(tensors under our
+    keys, description)` says what of a network it has no counterpart for though its names would pass.
     Keys that start with one of `harmless` are no weights of the network.
     """
 
@@ -61,4 +66,5 @@ class Format(NamedTuple):
     settings: Callable[[Mapping[str, torch.Tensor], str], Options] = _nothing
     implied: Callable[[Mapping[str, torch.Tensor]], Tensors] = _no_tensors
     methods: frozenset[str] = frozenset()
+    limit: Callable[[Mapping[str, torch.Tensor], Described], str] = _no_limit
     harmless: tuple[str, ...] = ()

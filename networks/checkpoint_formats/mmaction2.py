@@ -8,7 +8,7 @@ import torch
 
 from networks.checkpoint_formats.checkpoint_format import Described, Format, Options
 from networks.checkpoint_formats.image_shifts import shifted_mobilenet_blocks, shifted_resnet_blocks
-from networks.checkpoint_formats.pathway_shapes import slowfast_settings
+from networks.checkpoint_formats.pathway_shapes import has_res2_norm, slowfast_settings
 from networks.checkpoint_formats.renames import Rename, Table, Tensors
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -200,6 +200,12 @@ def _implied(tensors: Mapping[str, torch.Tensor]) -> Tensors:
     }
 
 
+def _limit(tensors: Mapping[str, torch.Tensor], described: Described) -> str:
+    if described.options.get("shift_place", "blockres") != "blockres" or described.options.get("temporal_pool"):
+        return "its TSM shifts inside blocks and has no temporal pool"
+    return "its X3D's first shortcut has a batch norm" if has_res2_norm(tensors) is False else ""
+
+
 MMACTION2 = Format(
     name="mmaction2",
     title="mmaction2",
@@ -216,6 +222,7 @@ MMACTION2 = Format(
     describe=_describe,
     settings=_settings,
     implied=_implied,
+    limit=_limit,
     harmless=("data_preprocessor.", "cls_head.loss_cls."),
     methods=frozenset({"tsn", "tsm", "slowfast", "slow", "c2d", "i3d", "x3d"}),
 )

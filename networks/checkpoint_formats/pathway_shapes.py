@@ -42,3 +42,13 @@ def slowfast_settings(tensors: Mapping[str, torch.Tensor], method: str) -> Optio
         "fast_res4_blocks": _blocks_in_time(tensors, "fast_stages.2"),
     }
     return settings | ({"alpha": ALPHA_OF_FUSION[fusion]} if fusion in ALPHA_OF_FUSION else {})
+
+
+def lacks_lateral_norm(tensors: Mapping[str, torch.Tensor]) -> bool:
+    """Whether this is a SlowFast whose laterals have no batch norm, as mmaction2's."""
+    return "backbone.laterals.0.conv.weight" in tensors and "backbone.laterals.0.bn.weight" not in tensors
+
+
+def has_res2_norm(tensors: Mapping[str, torch.Tensor]) -> bool | None:
+    """Whether an X3D's first shortcut has a batch norm (all systems but pytorchvideo); None: not an X3D."""
+    return "backbone.stages.0.0.downsample.1.weight" in tensors if "backbone.head_conv.weight" in tensors else None

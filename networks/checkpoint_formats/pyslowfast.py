@@ -6,7 +6,12 @@ import torch
 
 from networks.checkpoint_formats.caffe2_names import from_caffe2
 from networks.checkpoint_formats.checkpoint_format import Described, Format, Options
-from networks.checkpoint_formats.pathway_shapes import slowfast_settings, window_settings
+from networks.checkpoint_formats.pathway_shapes import (
+    has_res2_norm,
+    lacks_lateral_norm,
+    slowfast_settings,
+    window_settings,
+)
 from networks.checkpoint_formats.renames import Rename, Table
 
 PROJECTION = Rename("head.projection.{rest}", "classifier.{rest}")
@@ -67,6 +72,12 @@ def _describe(tensors: Mapping[str, torch.Tensor]) -> Described:
     return Described("x3d" if any(key.startswith("head.conv_5") for key in tensors) else "", {})
 
 
+def _limit(tensors: Mapping[str, torch.Tensor], _: Described) -> str:
+    if lacks_lateral_norm(tensors):
+        return "its laterals have a batch norm"
+    return "its X3D's first shortcut has a batch norm" if has_res2_norm(tensors) is False else ""
+
+
 PYSLOWFAST = Format(
     name="pyslowfast",
     title="PySlowFast",
@@ -75,5 +86,6 @@ PYSLOWFAST = Format(
     unwrap=from_caffe2,
     describe=_describe,
     settings=_settings,
+    limit=_limit,
     methods=frozenset({"slowfast", "slow", "fast", "c2d", "i3d", "x3d"}),
 )

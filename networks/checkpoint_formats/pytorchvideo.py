@@ -5,7 +5,13 @@ from collections.abc import Mapping
 import torch
 
 from networks.checkpoint_formats.checkpoint_format import Described, Format, Options
-from networks.checkpoint_formats.pathway_shapes import frames_of, slowfast_settings, window_settings
+from networks.checkpoint_formats.pathway_shapes import (
+    frames_of,
+    has_res2_norm,
+    lacks_lateral_norm,
+    slowfast_settings,
+    window_settings,
+)
 from networks.checkpoint_formats.renames import Rename, Table
 
 
@@ -96,6 +102,12 @@ def _describe(tensors: Mapping[str, torch.Tensor]) -> Described:
     return Described("r2plus1d" if any(".conv_b.conv_t." in key for key in tensors) else "", {})
 
 
+def _limit(tensors: Mapping[str, torch.Tensor], _: Described) -> str:
+    if lacks_lateral_norm(tensors):
+        return "its laterals have a batch norm"
+    return "its X3D's first shortcut has no batch norm" if has_res2_norm(tensors) else ""
+
+
 PYTORCHVIDEO = Format(
     name="pytorchvideo",
     title="pytorchvideo",
@@ -109,5 +121,6 @@ PYTORCHVIDEO = Format(
     ),
     describe=_describe,
     settings=_settings,
+    limit=_limit,
     methods=frozenset({"slowfast", "slow", "c2d", "i3d", "r2plus1d", "x3d"}),
 )

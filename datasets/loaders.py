@@ -1,5 +1,6 @@
 """From config and list to batches: which data set, which crop, which worker processes."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -69,7 +70,12 @@ def _collate_or_failure(samples: list[Sample | Failure]) -> Batch | Failure:
 
 
 def _start_worker(worker: int) -> None:
-    """A worker decodes with one thread, and leaves Ctrl-C to its parent."""
+    """A worker decodes with one thread, and leaves being asked to stop to its parent.
+
+    In a process group of its own it does not see what Slurm, `timeout` or a terminal send to the whole of its
+    parent's; it ends with its parent.
+    """
+    os.setpgid(0, 0)
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGUSR1):

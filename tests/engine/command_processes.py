@@ -43,6 +43,10 @@ class Started(NamedTuple):
     def send(self, number: signal.Signals) -> None:
         os.kill(self.process.pid, number)
 
+    def send_all(self, number: signal.Signals) -> None:
+        """To the command's whole process group, as Slurm, `timeout` and a terminal do."""
+        os.killpg(self.process.pid, number)
+
     def wait_for(self, text: str) -> None:
         """Return once the command has printed `text`."""
         end = time.monotonic() + SECONDS
@@ -62,7 +66,8 @@ class Started(NamedTuple):
 
 
 def _command(arguments: list[str], variables: dict[str, str], out: Path, err: Path) -> None:
-    """In the new process: the command line, the environment and the output of a fresh start."""
+    """In the new process, leader of a group: the command line, the environment and the output of a fresh start."""
+    os.setsid()
     os.environ.clear()
     os.environ.update(variables)
     for descriptor, path in ((1, out), (2, err)):

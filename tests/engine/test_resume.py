@@ -147,3 +147,15 @@ def test_the_command_stopped_by_a_signal_and_started_again(
     assert command_processes.run(stopped).status == 0
     assert_same_run(config, stopped)
     assert {path.name for path in stopped.parent.iterdir()} == COMMAND_FILES
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_a_signal_to_the_whole_group_leaves_the_workers_to_their_parent(number: signal.Signals, tmp_path: Path) -> None:
+    config = write_experiment(tmp_path, workers=2, lr_scheduler={"max_iter": 300}, val_freq=300)
+    started = command_processes.start(config)
+    started.wait_for("iter 4/")
+    started.send_all(number)
+    finished = started.finish()
+    assert finished.status == 128 + number
+    assert "Traceback" not in finished.err
+    assert 4 <= checkpoint(config)["iteration"] < 300

@@ -2,9 +2,11 @@
 
 python -m datasets.prepare.dump_frames VIDEOS FRAMES [--short-side 256 | --size 340x256] [--workers N] [--flow]
 
+srun -n 64 python -m datasets.prepare.dump_frames ...             each task does its part; by hand: --shard I/N
+
 VIDEOS/bend/a.mp4 becomes FRAMES/bend/a/img_00001.jpg ... Run it again to go on, or to try broken videos once more.
-Exit status: 0 every video is there whole, 1 some are broken or truncated (FRAMES/dump_report.txt), 2 a mistake in the
-command or FRAMES can't be written, 130 stopped by Ctrl-C.
+Exit status: 0 every video is there whole, 1 some are broken or truncated (FRAMES/dump_report.txt; of a part:
+dump_report_I_of_N.txt), 2 a mistake in the command or FRAMES can't be written, 130 stopped by Ctrl-C.
 """
 
 import argparse
@@ -17,7 +19,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from datasets.prepare.arguments import frame_size, whole_number
+from datasets.frame_sources.folder import DUMPED
+from datasets.prepare.arguments import Shard, frame_rate, frame_size, shard, slurm_shard, whole_number
 from datasets.prepare.find_videos import VideoFile, find_videos
 from datasets.prepare.frame_dump import DumpOptions, DumpResult, dump_video, is_dumped
 from datasets.prepare.frame_folder import clear_leftovers
@@ -25,7 +28,6 @@ from datasets.prepare.progress import progress_bar
 from datasets.prepare.worker_processes import run_in_processes
 from utils.errors import UserError, run_command
 
-REPORT = "dump_report.txt"
 SCANNING_THREADS = 16
 LARGEST_SIDE = 8192
 
@@ -48,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         "--size", type=frame_size(LARGEST_SIDE), metavar="WxH", help="scale every frame to this size (TSN: 340x256)"
     )
     parser.add_argument("--quality", type=whole_number(1, 100), default=95, help="of the JPEGs, 4:2:0 (95)")
+    parser.add_argument("--fps", type=frame_rate(1000), help="frames a second (each frame of the video once)")
     parser.add_argument(
         "--flow",
         action="store_true",
@@ -59,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
         "--workers", type=whole_number(1, 1024), default=cores, help=f"processes (one per core: {cores})"
     )
     parser.add_argument(
+        "--shard", type=shard, metavar="I/N", help="do the I-th (from 0) of N parts (under srun: this task's part)"
+    )
+    parser.add_argument(
         "--time-limit",
         type=whole_number(1, 10**6),
         default=120,
@@ -66,6 +72,11 @@ def _parser() -> argparse.ArgumentParser:
         help="give a video up when no further frame has come for so long (120)",
     )
     return parser
+
+
+def report_name(part: Shard | None) -> str:
+    """What the report of a part of the work, or of all of it, is called."""
+    return f"dump_report_{part.number}_of_{part.parts}.txt" if part else "dump_report.txt"
 
 
 class Tally:
@@ -123,6 +134,8 @@ def _dump_all(videos: list[VideoFile], arguments: argparse.Namespace, options: D
     before = tally.counts["whole"] + tally.counts["truncated"]
     new = _new_results([video for video, result in zip(videos, known) if result is None], arguments, options)
     stopped = ""
+    if len(videos) > before:
+        (arguments.frames / DUMPED).touch()  # pictures that memcached servers hold are no longer those of this folder
     try:
         for video, result in new:
             tally.add(video, result)
@@ -131,23 +144,28 @@ def _dump_all(videos: list[VideoFile], arguments: argparse.Namespace, options: D
         stopped = "; stopped, run again to go on"
     finally:
         clear_leftovers(arguments.frames)
+        if len(videos) > before:
+            (arguments.frames / DUMPED).touch()
     counts = tally.counts
     summary = (
         f"{len(videos)} videos: {counts['whole']} whole, {counts['truncated']} truncated (kept), {counts['broken']} "
         f"broken; {before} were there before{stopped}"
     )
-    tally.write_report(arguments.frames / REPORT, summary)
+    report = arguments.frames / report_name(arguments.shard)
+    tally.write_report(report, summary)
     print(summary)
     if tally.problems:
-        print(f"report: {arguments.frames / REPORT}")
+        print(f"report: {report}")
     return 130 if stopped else int(bool(tally.problems))
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """The command; see the module."""
     arguments = _parser().parse_args(words)
-    options = DumpOptions(arguments.short_side, arguments.size, arguments.quality, arguments.flow)
+    arguments.shard = arguments.shard or slurm_shard(os.environ)
+    options = DumpOptions(arguments.short_side, arguments.size, arguments.quality, arguments.flow, arguments.fps)
     found = find_videos(arguments.videos)
+    videos = found.videos[arguments.shard.number :: arguments.shard.parts] if arguments.shard else found.videos
     try:
         arguments.frames.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -155,8 +173,10 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments.frames = arguments.frames.resolve()
     clear_leftovers(arguments.frames)
     fit = f"{options.size[0]}x{options.size[1]}" if options.size else f"short side at most {options.short_side}"
+    if arguments.shard:
+        print(f"part {arguments.shard.number} of {arguments.shard.parts}: {len(videos)} of {len(found.videos)} videos")
     print(f"{len(found.videos)} videos ({found.others} other files left out), {fit}, JPEG quality {options.quality}")
-    return _dump_all(found.videos, arguments, options)
+    return _dump_all(videos, arguments, options)
 
 
 if __name__ == "__main__":

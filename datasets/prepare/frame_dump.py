@@ -12,6 +12,7 @@ from PIL import Image
 from datasets.broken_video import BrokenVideo
 from datasets.prepare.find_videos import VideoFile
 from datasets.prepare.frame_folder import private_folder, put_in_place, read_marker, write_marker
+from datasets.prepare.frame_rate import at_rate
 from datasets.prepare.optical_flow import FlowOfFrames
 from datasets.video_decoding import open_video, upright
 
@@ -19,17 +20,22 @@ FEWER_FRAMES = 0.95  # of those the container promises; containers are off by a 
 
 
 class DumpOptions(NamedTuple):
-    """How frames are written: `size` (width, height) of every frame, or `short_side` at most (aspect kept)."""
+    """How frames are written: `size` (width, height) of every frame, or `short_side` at most (aspect kept).
+
+    `fps`: so many a second, whatever the video's rate; None: each frame of the video once.
+    """
 
     short_side: int
     size: tuple[int, int] | None
     quality: int
     flow: bool
+    fps: float | None = None
 
     def note(self) -> dict[str, Any]:
         """What a marker says of them, comparable after a trip through JSON."""
         fit: dict[str, Any] = {"size": list(self.size)} if self.size else {"short_side": self.short_side}
-        return {**fit, "quality": self.quality, "flow": self.flow}
+        rate = {"fps": self.fps} if self.fps else {}
+        return {**fit, **rate, "quality": self.quality, "flow": self.flow}
 
 
 class DumpResult(NamedTuple):
@@ -42,13 +48,14 @@ class DumpResult(NamedTuple):
 class FrameReader:
     """Iterates over the frames of a video, uint8 (H, W, 3), up to its end or its first fault.
 
-    Afterwards `fault` says how the video ends before its time, None if it doesn't. Raises `BrokenVideo` where no
-    frame can be decoded, or where there is more video after the fault.
+    `fps` as in `DumpOptions`. Afterwards `fault` says how the video ends before its time, None if it doesn't. Raises
+    `BrokenVideo` where no frame can be decoded, or where there is more video after the fault.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, fps: float | None = None) -> None:
         self.path = path
-        self.count = 0
+        self.fps = fps
+        self.count = 0  # of decoded frames
         self.fault: str | None = None
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -65,13 +72,17 @@ class FrameReader:
 
     def _decode(self, container: av.container.InputContainer) -> Generator[np.ndarray, None, str | None]:
         try:
-            for frame in container.decode(video=0):
-                picture = upright(frame)
-                self.count += 1
-                yield picture
+            frames = self._counted(container)
+            for frame in at_rate(frames, self.fps) if self.fps else frames:
+                yield upright(frame)
         except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
             return getattr(error, "strerror", None) or str(error)
         return None
+
+    def _counted(self, container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
+        for frame in container.decode(video=0):
+            self.count += 1
+            yield frame
 
 
 def _packets_left(container: av.container.InputContainer) -> bool:
@@ -123,10 +134,10 @@ def dump_video(video: VideoFile, *, frames: Path, options: DumpOptions) -> Itera
             made = private / "frames"
             made.mkdir()
             note = _note(video.path, options)
-            reader = FrameReader(video.path)
-            yield from _write_frames(reader, made, options)
-            num_flows = reader.count - 1 if options.flow else 0
-            write_marker(made, {**note, "num_frames": reader.count, "num_flows": num_flows, "truncated": reader.fault})
+            reader = FrameReader(video.path, options.fps)
+            count = yield from _write_frames(reader, made, options)
+            num_flows = count - 1 if options.flow else 0
+            write_marker(made, {**note, "num_frames": count, "num_flows": num_flows, "truncated": reader.fault})
             put_in_place(made, target, discard=private / "outdated")
     except BrokenVideo as error:
         yield DumpResult("broken", error.reason.removeprefix(f"{video.path}: "))
@@ -136,9 +147,10 @@ def dump_video(video: VideoFile, *, frames: Path, options: DumpOptions) -> Itera
         yield DumpResult("truncated", reader.fault) if reader.fault else DumpResult("whole")
 
 
-def _write_frames(reader: FrameReader, folder: Path, options: DumpOptions) -> Iterator[None]:
+def _write_frames(reader: FrameReader, folder: Path, options: DumpOptions) -> Generator[None, None, int]:
+    """Yields after each frame, returns how many there were."""
     flows = FlowOfFrames() if options.flow else None
-    size = None
+    size, number = None, 0
     for number, frame in enumerate(reader, start=1):
         size = size or fit_size(frame.shape[1], frame.shape[0], options)  # one size, also where the video changes its
         frame = _resized(frame, size)
@@ -148,6 +160,7 @@ def _write_frames(reader: FrameReader, folder: Path, options: DumpOptions) -> It
         if flow is not None:
             _write_flow(flow, folder, number - 1, options.quality)
         yield None
+    return number
 
 
 def _write_flow(flow: tuple[np.ndarray, np.ndarray], folder: Path, number: int, quality: int) -> None:

@@ -2,7 +2,8 @@
 
 Frames are written to a private folder below FRAMES/.dumping and renamed into place when they are complete, so a job
 that is killed leaves nothing that could pass for a dumped video. A lock on the private folder tells the living
-from the dead, whatever machine or container they are in: the system lets go of it when the process ends.
+from the dead: the system lets go of it when the process ends. Locks need not be seen by other machines, so the
+folders of those count as abandoned after a day only.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import fcntl
 import json
 import os
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from typing import Any
 MARKER = ".dump.json"
 PRIVATE = ".dumping"
 YOUNG_SECONDS = 60.0
+OLD_SECONDS = 24 * 3600.0
 
 
 def read_marker(folder: Path) -> dict[str, Any] | None:
@@ -41,7 +44,7 @@ def write_marker(folder: Path, marker: dict[str, Any]) -> None:
 def private_folder(frames: Path) -> Iterator[Path]:
     """A new empty folder on the file system of `frames`, locked and removed afterwards."""
     (frames / PRIVATE).mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=frames / PRIVATE))
+    folder = Path(tempfile.mkdtemp(dir=frames / PRIVATE, prefix=f"{socket.gethostname()}."))
     try:
         with (folder / "lock").open("w") as lock:
             with contextlib.suppress(OSError):  # a file system without locks: nobody clears it up, nothing worse
@@ -65,6 +68,10 @@ def clear_leftovers(frames: Path) -> int:
 
 
 def _is_abandoned(folder: Path) -> bool:
+    if not folder.name.startswith(f"{socket.gethostname()}."):
+        with contextlib.suppress(OSError):
+            return time.time() - folder.stat().st_mtime > OLD_SECONDS
+        return False
     try:
         with (folder / "lock").open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

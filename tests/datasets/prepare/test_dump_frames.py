@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from datasets.frame_sources import FolderSource
 from datasets.prepare.dump_frames import main
 from datasets.prepare.frame_folder import read_marker
 from tests.datasets.prepare.moving_videos import FRAMES, make_videos
@@ -116,7 +117,17 @@ def test_a_full_or_closed_place_stops_the_job(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--size", "340"], ["--size", "0x256"], ["--quality", "101"], ["--workers", "0"], ["--short-side", "-1"]]
+    "words",
+    [
+        ["--size", "340"],
+        ["--size", "0x256"],
+        ["--quality", "101"],
+        ["--workers", "0"],
+        ["--short-side", "-1"],
+        ["--shard", "2/2"],
+        ["--shard", "1"],
+        ["--fps", "0"],
+    ],
 )
 def test_mistakes_on_the_command_line(tmp_path: Path, words: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -124,9 +135,39 @@ def test_mistakes_on_the_command_line(tmp_path: Path, words: list[str]) -> None:
     assert stopped.value.code == 2
 
 
+def test_parts_make_the_whole_with_a_report_each(tmp_path: Path) -> None:
+    videos = make_videos(tmp_path / "v", [f"{number}.mp4" for number in range(5)])
+    for part, count in (("0/2", 3), ("1/2", 2)):
+        assert main([str(videos), str(tmp_path / "f"), "--workers", "1", "--shard", part]) == 0
+        report = (tmp_path / f"f/dump_report_{part.replace('/', '_of_')}.txt").read_text()
+        assert report.startswith(f"# {count} videos: {count} whole")
+    assert [folder.name for folder in sorted((tmp_path / "f").glob("[0-9]"))] == list("01234")
+
+
+def test_tasks_of_srun_share_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    videos = make_videos(tmp_path / "v", [f"{number}.mp4" for number in range(3)])
+    for name, value in {"SLURM_PROCID": "2", "SLURM_STEP_NUM_TASKS": "3", "SLURM_NTASKS": "3"}.items():
+        monkeypatch.setenv(name, value)
+    assert main([str(videos), str(tmp_path / "f"), "--workers", "1"]) == 0
+    assert [folder.name for folder in (tmp_path / "f").glob("[0-9]")] == ["2"]
+    monkeypatch.delenv("SLURM_STEP_NUM_TASKS")  # a batch script has the others too, and does all itself
+    assert main([str(videos), str(tmp_path / "f"), "--workers", "1"]) == 0
+    assert len(list((tmp_path / "f").glob("[0-9]"))) == 3
+
+
+def test_a_second_dump_tells_caches_that_pictures_may_differ(tmp_path: Path) -> None:
+    videos, frames = make_videos(tmp_path / "v", ["a.mp4"]), tmp_path / "f"
+    identities = []
+    for words in ([], [], ["--short-side", "32"]):
+        assert main([str(videos), str(frames), "--workers", "1", *words]) == 0
+        identities.append(FolderSource(root=frames).store.identity)
+    assert identities[0] == identities[1] != identities[2]
+
+
 @needs_shared
 @pytest.mark.slow
 def test_every_odd_file_ends_as_frames_or_as_a_line(tmp_path: Path) -> None:
+    """The files that aren't videos by their suffix are counted and left out."""
     run = _start(SHARED / "samples", tmp_path, "--time-limit", "60")
     run.communicate(timeout=280)
     assert run.returncode == 1

@@ -1,5 +1,7 @@
 import fcntl
 import os
+import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -14,16 +16,19 @@ def _made(folder: Path, num_frames: int) -> Path:
 
 
 def test_only_leftovers_of_the_dead_are_cleared(tmp_path: Path) -> None:
-    dead = tmp_path / ".dumping/dead"
+    host = socket.gethostname()
+    dead = tmp_path / f".dumping/{host}.dead"
     dead.mkdir(parents=True)
     (dead / "lock").touch()
-    old = tmp_path / ".dumping/killed_before_its_lock"
+    old = tmp_path / f".dumping/{host}.killed_before_its_lock"
     old.mkdir()
     os.utime(old, (0, 0))
-    (tmp_path / ".dumping/just_made").mkdir()
+    (tmp_path / f".dumping/{host}.just_made").mkdir()
     with private_folder(tmp_path) as alive:
         assert clear_leftovers(tmp_path) == 2
-        assert sorted(path.name for path in (tmp_path / ".dumping").iterdir()) == sorted([alive.name, "just_made"])
+        assert sorted(path.name for path in (tmp_path / ".dumping").iterdir()) == sorted(
+            [alive.name, f"{host}.just_made"]
+        )
     assert not alive.exists()
 
 
@@ -35,12 +40,22 @@ def test_the_last_one_takes_the_place_away(tmp_path: Path) -> None:
 
 
 def test_a_lock_of_another_process_is_respected(tmp_path: Path) -> None:
-    folder = tmp_path / ".dumping/other"
+    folder = tmp_path / f".dumping/{socket.gethostname()}.other"
     folder.mkdir(parents=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a lock belongs to the open file, so this is as good as another process
         assert clear_leftovers(tmp_path) == 0
     assert clear_leftovers(tmp_path) == 1
+
+
+def test_another_machine_whose_locks_are_not_seen_here_is_given_a_day(tmp_path: Path) -> None:
+    for name, hours in (("node7.at_work", 23), ("node8.long_dead", 25)):
+        (tmp_path / f".dumping/{name}").mkdir(parents=True)
+        (tmp_path / f".dumping/{name}/lock").touch()
+        then = time.time() - 3600 * hours
+        os.utime(tmp_path / f".dumping/{name}", (then, then))
+    assert clear_leftovers(tmp_path) == 1
+    assert [path.name for path in (tmp_path / ".dumping").iterdir()] == ["node7.at_work"]
 
 
 def test_put_in_place_replaces_what_it_made_before(tmp_path: Path) -> None:

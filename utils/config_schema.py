@@ -40,23 +40,28 @@ class Section(BaseModel):
 class ModelConfig(Section):
     """common.model"""
 
-    type: Text = Field(description="the method: tsn, tsm, slowfast, image")
+    type: Text = Field(description="the method: tsn, tsm, slowfast, slow, fast, c2d, i3d, r2plus1d, x3d, clip, image")
     backbone: Text = Field(
         description="resnet18, 34, 50, 101, 152, resnext50_32x4d, resnext101_32x8d, wide_resnet50_2, wide_resnet101_2, "
-        "mobilenetv2, timm/<any network of timm> (tsm: like ResNet, MobileNet or ConvNeXt); slowfast: resnet18, 50, 101"
+        "mobilenetv2, timm/<any network of timm> (tsm: like ResNet, MobileNet or ConvNeXt); slowfast, slow, fast, c2d, "
+        "i3d: resnet18, 50, 101; r2plus1d: resnet50, 101; x3d: x3d_xs, x3d_s, x3d_m, x3d_l; clip: r3d_18, mc3_18, "
+        "r2plus1d_18, s3d, mvit_v1_b, mvit_v2_s, swin3d_t"
     )
     num_class: Count = Field(description="number of classes; labels run from 0 to num_class - 1")
     num_segments: Count = Field(
         default=8, description="tsn, tsm: frames (stacks of frames for Flow) a clip is sampled to"
     )
-    num_frames: Count = Field(default=32, description="slowfast: frames of a clip")
-    stride: Count = Field(default=2, description="slowfast: distance between two frames of a clip, in stored frames")
+    num_frames: Count = Field(default=32, description="methods of clips (slowfast to clip): frames of a clip")
+    stride: Count = Field(
+        default=2, description="methods of clips: distance between two frames of a clip, in stored frames"
+    )
     dropout: Annotated[FiniteFloat, Field(ge=0, lt=1)] = Field(
         default=0.5, description="rate in front of the classifier"
     )
     pretrained: bool | Text = Field(
         default=True,
-        description="True: the backbone's ImageNet file in pretrained/; a path: that checkpoint; False: random",
+        description="True: the backbone's file in pretrained/, of ImageNet (clip: of Kinetics-400); a path: that checkpoint; "
+        "False: random",
     )
     modality: Literal["RGB", "Flow", "RGBDiff"] = Field(
         default="RGB", description="what the frames are; RGBDiff is made from RGB"

@@ -50,9 +50,13 @@ def for_training(config: Config, checkpoint: Path | None) -> Config:
     What that start set is part of the run: it stands in config_resolved.yaml and in every checkpoint.
     """
     pretrained = config.model.pretrained
-    if not isinstance(pretrained, str) or not needs_names_of_ours(config.model):
+    if not needs_names_of_ours(config.model) or (checkpoint is None and not isinstance(pretrained, str)):
         return config
-    return completed(config, read_checkpoint(checkpoint or repository_path(pretrained)))
+    imported = read_checkpoint(checkpoint or repository_path(str(pretrained)))
+    model = imported.run_config.get("model")
+    if checkpoint is not None and not (isinstance(model, dict) and isinstance(model.get("pretrained"), str)):
+        return config  # nothing was set for it
+    return completed(config, imported)
 
 
 def load_evaluated(config: Config, path: Path, world: World) -> tuple[Config, Method, str]:
@@ -62,7 +66,7 @@ def load_evaluated(config: Config, path: Path, world: World) -> tuple[Config, Me
     to another config or doesn't fit.
     """
     imported = read_checkpoint(path) if needs_names_of_ours(config.model) else None
-    if imported is not None and not imported.is_run:
+    if imported is not None and not imported.run_config:
         config = completed(config, imported)
         method = place(build_from(config.model, imported, whole=True), config, world)
         return config, method, f"{path} ({imported.origin.title})"

@@ -35,7 +35,8 @@ SYNC_BN_KWARGS = ("bn_group_size", "bn_sync_stats")  # the engine's
 
 
 class MethodEntry(NamedTuple):
-    """A method's class, the backbones that it takes, and whether torchvision's weights fit those."""
+    """A method's class, the backbones that it takes, and whether torchvision's weights fit those
+    (a ResNet's of pictures are inflated for those of clips)."""
 
     method: type[Method]
     networks: Mapping[str, Callable[..., nn.Module]]
@@ -46,10 +47,10 @@ METHODS: dict[str, MethodEntry] = {
     "tsn": MethodEntry(TSN, IMAGE_NETWORKS, True),
     "tsm": MethodEntry(TSM, IMAGE_NETWORKS, True),
     "slowfast": MethodEntry(SlowFast, SLOWFAST_NETWORKS, False),
-    "slow": MethodEntry(Slow, VIDEO_NETWORKS["slow"], False),
+    "slow": MethodEntry(Slow, VIDEO_NETWORKS["slow"], True),
     "fast": MethodEntry(Fast, VIDEO_NETWORKS["fast"], False),
-    "c2d": MethodEntry(C2D, VIDEO_NETWORKS["c2d"], False),
-    "i3d": MethodEntry(I3D, VIDEO_NETWORKS["i3d"], False),
+    "c2d": MethodEntry(C2D, VIDEO_NETWORKS["c2d"], True),
+    "i3d": MethodEntry(I3D, VIDEO_NETWORKS["i3d"], True),
     "r2plus1d": MethodEntry(R2Plus1D, VIDEO_NETWORKS["r2plus1d"], False),
     "x3d": MethodEntry(X3D, VIDEO_NETWORKS["x3d"], False),
     "clip": MethodEntry(Clip, VIDEO_NETWORKS["clip"], True),
@@ -186,6 +187,9 @@ def build_method(model: ModelConfig, *, initialise: bool = True) -> Method:
         LOGGER.info("backbone initialised from timm's weights of %s", model.backbone)
         return method
     path = find_weights(model.backbone, repository_path(WEIGHTS_FOLDER))
+    if METHODS[model.type].networks is not IMAGE_NETWORKS and needs_names_of_ours(model):
+        load_imported(method, read_checkpoint(path), whole=False)  # inflated
+        return method
     _load_published(method, read_state_dict(path), path)
     return method
 

@@ -28,7 +28,8 @@ class Imported(NamedTuple):
 
     `format` is the file's own; `origin` is the one that its weights were made by, another one in a converted file.
     `prefix` is what DataParallel and the like put before each of the origin's keys, `exceptions` are the origin's names
-    that aren't its usual ones, by ours, as a conversion noted them. `is_run`: a run of ours can go on from the file.
+    that aren't its usual ones, by ours, as a conversion noted them. `run_config` is the config of the run of ours that
+    can go on from the file; empty for other files.
     """
 
     path: Path
@@ -40,7 +41,7 @@ class Imported(NamedTuple):
     prefix: str
     described: Described
     exceptions: dict[str, str]
-    is_run: bool
+    run_config: dict[str, Any]
 
     def settings(self, method: str) -> Options:
         """Options that `method` needs to give the scores that this checkpoint was published with."""
@@ -137,5 +138,5 @@ def read_checkpoint(path: Path) -> Imported:
         prefix=str(noted.get("prefix", prefix)),
         described=_description(best, tensors, raw),
         exceptions=_dictionary(noted.get("names")),
-        is_run=best.format is FORMATS["ours"] and "optimizer" in raw,
+        run_config=_dictionary(raw.get("config")) if best.format is FORMATS["ours"] and "optimizer" in raw else {},
     )

@@ -8,6 +8,7 @@ from networks.checkpoint_formats.renames import Rename, Table, Tensors
 
 NORM_LEAVES = (("s", "weight"), ("b", "bias"), ("rm", "running_mean"), ("riv", "running_var"))
 WEIGHT_LEAVES = (("w", "weight"), ("b", "bias"))
+LAST_BLOCKS = {2: (2,), 3: (3,), 4: (5, 22)}  # of ResNet-50 and 101
 NO_WEIGHTS = ("momentum", "lr", "model_iter", "epoch", "current_size")  # the optimiser's blobs
 
 
@@ -34,13 +35,13 @@ def _pathway(prefix: str, number: int) -> list[Rename]:
 
 
 def _fusion() -> list[Rename]:
-    after_block = "t_res{stage}_{block}_branch2c_bn_subsample"
-    return [
-        *_norm("t_pool1_subsample", "s1_fuse.bn"),
-        *_layer("t_pool1_subsample", "s1_fuse.conv_f2s"),
-        *_norm(after_block, "s{stage}_fuse.bn"),
-        *_layer(after_block, "s{stage}_fuse.conv_f2s"),
-    ]
+    """The lateral convolutions hang on the last block of a stage."""
+    rows = [*_norm("t_pool1_subsample", "s1_fuse.bn"), *_layer("t_pool1_subsample", "s1_fuse.conv_f2s")]
+    for stage, blocks in LAST_BLOCKS.items():
+        for block in blocks:
+            caffe2 = f"t_res{stage}_{block}_branch2c_bn_subsample"
+            rows += [*_norm(caffe2, f"s{stage}_fuse.bn"), *_layer(caffe2, f"s{stage}_fuse.conv_f2s")]
+    return rows
 
 
 HEAD = (

@@ -93,6 +93,9 @@ class Table:
     ) -> None:
         self.name = name
         self.fits = fits
+        rows = list(rows)
+        for row in rows:
+            assert _offsets(row.theirs).keys() == _offsets(row.ours).keys(), f"{row}: its sides have other fields"
         self._rows = [(_compile(row.theirs), _compile(row.ours), row.ones) for row in rows]
 
     def to_ours(self, tensors: Mapping[str, torch.Tensor]) -> Renamed:

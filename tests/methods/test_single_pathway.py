@@ -95,7 +95,6 @@ def test_a_wrong_average_is_refused() -> None:
         ("kwargs.alpha=8", "no such option"),
         ("kwargs.architecture=slow", "no such option"),
         ("backbone=x3d_s", "needs one of resnet18, resnet50, resnet101"),
-        ("pretrained=True", "no ImageNet weights fit i3d"),
         ("modality=Flow", "i3d takes RGB"),
     ],
 )

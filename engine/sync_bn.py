@@ -41,6 +41,8 @@ class GroupBatchNorm(_BatchNorm):
 
     def __init__(self, norm: _BatchNorm, *, group: Any) -> None:
         super().__init__(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
+        for name, part in norm.named_children():
+            self.add_module(name, part)
         first = next(iter(norm.state_dict().values()), torch.empty(0))
         self.to(device=first.device, dtype=first.dtype)
         self.load_state_dict(norm.state_dict())
@@ -115,6 +117,20 @@ def synchronise_bn(method: nn.Module, *, world: World, bn_group_size: int = 1) -
         nn.SyncBatchNorm.convert_sync_batchnorm(method, group)
     else:
         _convert_children(method, group)
+    _keep_parts(method)
+
+
+def _keep_parts(method: nn.Module) -> None:
+    """Let norms that were replaced run the parts that the old ones held: timm's hold the activation that follows."""
+    for norm in method.modules():
+        if isinstance(norm, (GroupBatchNorm, nn.SyncBatchNorm)) and next(norm.children(), None) is not None:
+            norm.register_forward_hook(_run_parts)
+
+
+def _run_parts(norm: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+    for part in norm.children():
+        output = part(output)
+    return output
 
 
 def _convert_children(module: nn.Module, group: Any) -> None:

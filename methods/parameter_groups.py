@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm)
+
 
 class _Rates(NamedTuple):
     """Factors on the learning rate and on the weight decay."""
@@ -29,7 +31,7 @@ def _trained(method: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Parameter]]
 
 def _tsm_rates(method: nn.Module, module: nn.Module, name: str) -> _Rates:
     is_bias = name == "bias"
-    if isinstance(module, _BatchNorm):
+    if isinstance(module, NORMS):
         return NORM
     if module is method.classifier:
         return CLASSIFIER_BIAS if is_bias else CLASSIFIER_WEIGHT
@@ -39,7 +41,7 @@ def _tsm_rates(method: nn.Module, module: nn.Module, name: str) -> _Rates:
 
 
 def _plain_rates(module: nn.Module, name: str, *, no_wd: bool) -> _Rates:
-    undecayed = no_wd and (name == "bias" or isinstance(module, _BatchNorm))
+    undecayed = no_wd and (name == "bias" or isinstance(module, NORMS))
     return NORM if undecayed else WEIGHT
 
 

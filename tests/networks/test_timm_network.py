@@ -5,12 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from engine.distributed import World
+from engine.sync_bn import synchronise_bn
 from methods import build_method, kwargs_mistakes
+from methods.parameter_groups import parameter_groups
 from methods.temporal_shift import TemporalShift
 from methods.tsm import TSM
 from methods.tsn import TSN
 from networks import IMAGE_NETWORKS
 from tests.deterministic_weights import fill, relative_difference, structured_clips
+from tests.engine.rank_processes import on_ranks
 from tests.experiments import write_experiment
 from utils.config_file import load_config
 from utils.config_schema import ModelConfig
@@ -125,3 +129,29 @@ def test_a_file_of_timms_own_fills_the_backbone(tmp_path: Path) -> None:
     ours = method.backbone.model.state_dict()
     assert len(ours) == len(weights) - 2
     assert all(torch.equal(value, weights[key]) for key, value in ours.items())
+
+
+def before_and_after_conversion(world: World) -> list[torch.Tensor]:
+    method = fill(TSN(IMAGE_NETWORKS["timm/mobilenetv2_035"](), num_class=3), gain=2)
+    clips, keys = structured_clips(clips=1, frames=2, side=32), list(method.state_dict())
+    before = logits(method, clips)
+    synchronise_bn(method, world=world, bn_group_size=world.size)
+    assert list(method.state_dict()) == keys, "conversion changed the keys"
+    return [before, logits(method, clips)]
+
+
+@pytest.mark.slow
+def test_shared_batch_norms_keep_the_activations_that_timms_hold(tmp_path: Path) -> None:
+    for before, after in on_ranks(before_and_after_conversion, tmp_path):
+        assert relative_difference(after, before) <= 1e-6
+
+
+def test_no_wd_spares_layer_norms() -> None:
+    with torch.device("meta"):
+        method = TSN(IMAGE_NETWORKS["timm/convnext_atto"](), num_class=3)
+    groups = {g["name"]: g for g in parameter_groups(method, policy="plain", no_wd=True, weight_decay=0.1)}
+    decayed = {id(each) for each in groups["rate x 1, decay x 1"]["params"]}
+    norms = [module for module in method.modules() if isinstance(module, torch.nn.LayerNorm)]
+    assert len(norms) == 17
+    assert not any(id(norm.weight) in decayed for norm in norms)
+    assert id(method.classifier.weight) in decayed

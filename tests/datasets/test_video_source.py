@@ -1,5 +1,6 @@
 """Video files decoded directly: the frames that dumping gives, by index; odd files end in frames or `BrokenVideo`."""
 
+import re
 from pathlib import Path
 
 import av
@@ -7,9 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from datasets import video_index
 from datasets.broken_video import BrokenVideo
-from datasets.frame_sources import VideoSource
+from datasets.frame_sources import Memcached, VideoSource
 from datasets.video_decoding import decode_frames, open_video
+from datasets.video_index import VideoIndex
+from tests.memcached_servers import needs_memcached, running
 from tests.shared_material import SHARED, needs_shared
 
 SAMPLES, WEIZMANN = SHARED / "samples", SHARED / "data" / "weizmann" / "videos"
@@ -132,3 +136,86 @@ def test_damaged_bytes_give_frames_or_broken_video(tmp_path: Path) -> None:
 def test_decoding_uses_one_thread(tmp_path: Path) -> None:
     with open_video(write_video(tmp_path / "v.mp4", 2)) as container:
         assert container.streams.video[0].codec_context.thread_count == 1
+
+
+SAMPLE_FILES = sorted(str(path.relative_to(SAMPLES)) for path in SAMPLES.rglob("*") if path.is_file())
+
+
+@needs_shared
+@pytest.mark.slow
+@pytest.mark.parametrize("video", SAMPLE_FILES)
+def test_every_frame_of_every_sample_is_the_one_that_dumping_gives(video: str) -> None:
+    """All frames alone and together, of files that a dump accepts; the others are broken or end where it ends."""
+    dumped = []
+    try:
+        for frame in decode_frames(SAMPLES / video):
+            dumped.append(torch.from_numpy(frame))
+    except BrokenVideo:
+        pass  # up to there
+    source, rng = VideoSource(root=SAMPLES), np.random.default_rng(0)
+    if not dumped:
+        with pytest.raises(BrokenVideo, match=re.escape(video)):
+            source.read(video, np.array([0]))
+        return
+    assert source.num_frames(video) == len(dumped)
+    few = [np.sort(rng.integers(len(dumped), size=4)) for _ in range(3)]
+    for wanted in [np.arange(len(dumped)), *few, np.array([len(dumped) - 1]), np.array([0])]:
+        frames = source.read(video, wanted)
+        assert all(torch.equal(frame, dumped[index]) for frame, index in zip(frames, wanted, strict=True))
+
+
+def key_frame_video(file: Path, frames: int, gop: int, options: dict[str, str]) -> Path:
+    """Moving noise, so that frames differ, with key frames `gop` apart."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (64, 64 + frames, 3), dtype=np.uint8)
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options=options)
+        stream.height, stream.width, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.codec_context.gop_size = gop
+        for index in range(frames):
+            pixels = np.ascontiguousarray(noise[:, index : index + 64])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    return file
+
+
+@pytest.mark.parametrize(
+    "options", [{"bf": "0"}, {"bf": "3", "b-pyramid": "none"}, {"bf": "3"}, {"x264-params": "open-gop=1:bframes=3"}]
+)
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
+def test_seeking_gives_the_frames_of_decoding_in_sequence(tmp_path: Path, options: dict[str, str], suffix: str) -> None:
+    video = key_frame_video(tmp_path / f"v.{suffix}", 60, 10, options).name
+    sequence = [torch.from_numpy(frame) for frame in decode_frames(tmp_path / video)]
+    assert len(sequence) == 60
+    source = VideoSource(root=tmp_path)
+    for wanted in [np.array([index]) for index in range(60)] + [np.array([3, 9, 10, 11, 29, 55]), np.arange(60)]:
+        frames = source.read(video, wanted)
+        assert all(torch.equal(frame, sequence[index]) for frame, index in zip(frames, wanted, strict=True))
+
+
+def test_a_late_frame_does_not_need_the_whole_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = key_frame_video(tmp_path / "v.mp4", 200, 10, {"bf": "0"}).name
+    numbers = []
+    number = video_index._number
+
+    def counting(frame: av.VideoFrame, index: VideoIndex) -> int:
+        numbers.append(number(frame, index))
+        return numbers[-1]
+
+    monkeypatch.setattr(video_index, "_number", counting)
+    VideoSource(root=tmp_path).read(video, np.array([153, 187]))
+    assert set(numbers) <= set(range(150, 160)) | set(range(180, 190))
+
+
+@needs_memcached
+def test_memcached_keeps_decoded_frames(tmp_path: Path) -> None:
+    video = key_frame_video(tmp_path / "v.mp4", 20, 10, {}).name
+    with running() as servers:
+        cache = Memcached(servers=[servers[0].name])
+        plain, cached = VideoSource(root=tmp_path), VideoSource(root=tmp_path, cache=cache)
+        for wanted in (np.array([3, 0, 7, 7]), np.array([7, 8, 3])):
+            pairs = zip(plain.read(video, wanted), cached.read(video, wanted))
+            assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
+        assert (cache.counts()["hits"], cache.counts()["misses"]) == (2, 4)
+        key_frame_video(tmp_path / "v.mp4", 20, 10, {"crf": "51"})  # another file under the same name
+        assert torch.equal(*(source.read(video, np.array([3]))[0] for source in (VideoSource(root=tmp_path), cached)))

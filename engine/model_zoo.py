@@ -20,7 +20,7 @@ from utils.errors import UserError, run_command
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "model_zoo.md"
-SETS = ("kinetics400", "something_v2", "ucf101", "hmdb51")
+SETS = ("kinetics400", "something_v1", "something_v2", "jester", "ucf101", "hmdb51")
 BEGIN = "<!-- made by `python -m engine.model_zoo --write`: begin -->\n"
 END = "<!-- end -->\n"
 META = torch.device("meta")

@@ -8,7 +8,7 @@ import torch
 from engine.checkpoint import check_same_experiment, load_checkpoint
 from engine.distributed import World
 from engine.run import place
-from methods import build_from, build_method, complete, needs_names_of_ours
+from methods import build_from, build_method, build_published, complete, needs_names_of_ours
 from methods.method import Method
 from networks.imported import Imported, read_checkpoint
 from utils.config_file import config_as_dict, repository_path
@@ -70,6 +70,9 @@ def load_evaluated(config: Config, path: Path, world: World) -> tuple[Config, Me
         config = completed(config, imported)
         method = place(build_from(config.model, imported, whole=True), config, world)
         return config, method, f"{path} ({imported.origin.title})"
+    published = None if needs_names_of_ours(config.model) else build_published(config.model, path)
+    if published is not None:
+        return config, place(published, config, world), str(path)
     config = for_training(config, path)
     method = build_placed(config, world, initialise=False)
     state = load_checkpoint(path)

@@ -1,5 +1,21 @@
 """Methods: how a clip becomes class scores. Each takes float (B, T, C, H, W) and gives logits (B, K)."""
 
-from methods.build import METHODS, build_from, build_method, complete, kwargs_mistakes, needs_names_of_ours
+from methods.build import (
+    METHODS,
+    build_from,
+    build_method,
+    build_published,
+    complete,
+    kwargs_mistakes,
+    needs_names_of_ours,
+)
 
-__all__ = ["METHODS", "build_from", "build_method", "complete", "kwargs_mistakes", "needs_names_of_ours"]
+__all__ = [
+    "METHODS",
+    "build_from",
+    "build_method",
+    "build_published",
+    "complete",
+    "kwargs_mistakes",
+    "needs_names_of_ours",
+]

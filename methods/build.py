@@ -221,6 +221,24 @@ def _load_file(method: Method, path: Path) -> None:
         _load_published(method, loaded, path)
 
 
+def build_published(model: ModelConfig, path: Path) -> Method | None:
+    """The method with another library's own file, classifier included, to be evaluated; None where that is a run's.
+
+    Raises `UserError` where the file has no classifier that fits.
+    """
+    loaded = read_state_dict(path)
+    if isinstance(loaded.get("model"), dict):
+        return None
+    method = _construct(model)
+    if not isinstance(method.backbone, TorchvisionVideo):
+        raise UserError(f"{path}: has no weights under 'model', needs a checkpoint of a run of {model.backbone}")
+    if not load_video_weights(method.backbone, method.classifier, loaded, origin=str(path)):
+        raise UserError(
+            f"{path}: its classifier does not fit num_class {model.num_class}; set it to the file's, or train"
+        )
+    return method
+
+
 def complete(model: ModelConfig, imported: Imported) -> ModelConfig:
     """`model` with the options that a checkpoint needs where its kwargs leave them unset; said in the log."""
     for_method, for_network = _options(model)

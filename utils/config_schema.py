@@ -60,8 +60,8 @@ class ModelConfig(Section):
     )
     pretrained: bool | Text = Field(
         default=True,
-        description="True: the backbone's file in pretrained/, of ImageNet (clip: of Kinetics-400); a path: that checkpoint; "
-        "False: random",
+        description="True: the backbone's file in pretrained/, of ImageNet (clip: of Kinetics-400); "
+        "a path: that checkpoint; False: random",
     )
     modality: Literal["RGB", "Flow", "RGBDiff"] = Field(
         default="RGB", description="what the frames are; RGBDiff is made from RGB"

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torchvision.models import get_model
 
-from methods import build_method, kwargs_mistakes
+from methods import build_method, build_published, kwargs_mistakes
 from methods.clip import Clip
 from networks.pretrained import find_weights
 from networks.torchvision_video import MODELS, TorchvisionVideo, load_video_weights
@@ -92,6 +92,17 @@ def test_another_number_of_classes_starts_a_new_classifier(caplog: pytest.LogCap
     assert method.classifier.weight.shape == (7, 512)
     assert torch.equal(method.backbone.model.stem[0].weight, theirs.stem[0].weight)
     assert "another number of classes" in caplog.text
+
+
+def test_the_published_file_is_evaluated_as_it_is(tmp_path: Path) -> None:
+    theirs, path = get_model("mc3_18", weights=None), tmp_path / "mc3_18-a90a0ba3.pth"
+    torch.save(theirs.state_dict(), path)
+    method = build_published(load_config(recipe("mc3_18")).model, path)
+    assert torch.equal(method.classifier.weight, theirs.fc.weight)
+    with pytest.raises(UserError, match="its classifier does not fit num_class 7; set it to the file's"):
+        build_published(load_config(recipe("mc3_18"), ["common.model.num_class=7"]).model, path)
+    torch.save({"model": method.state_dict()}, path)
+    assert build_published(load_config(recipe("mc3_18")).model, path) is None
 
 
 def test_a_file_of_another_model_loads_nothing() -> None:

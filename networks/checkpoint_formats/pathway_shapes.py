@@ -7,7 +7,7 @@ import torch
 from networks.checkpoint_formats.checkpoint_format import Options
 
 HEAD_POOL = 7  # 224 / 32: the side of the window of the published networks' heads
-ALPHA_OF_FUSION = {7: 4}  # lateral convolutions of 7 frames are 8x8's; those of 5 are 4x16's with 8, 16x8's with 4
+DEEP_RES4 = 23  # blocks, of ResNet-101
 
 
 def frames_of(tensors: Mapping[str, torch.Tensor], layer: str) -> int:
@@ -31,7 +31,7 @@ def _blocks_in_time(tensors: Mapping[str, torch.Tensor], stage: str) -> int:
 
 
 def slowfast_settings(tensors: Mapping[str, torch.Tensor], method: str) -> Options:
-    """SlowFast's laterals (length, batch norm, and the alpha that goes with a length of 7) and its res4."""
+    """SlowFast's laterals (length, batch norm, the alpha that was published with them) and its res4."""
     fusion = frames_of(tensors, "laterals.0.conv")
     if method != "slowfast" or not fusion:
         return {}
@@ -41,7 +41,9 @@ def slowfast_settings(tensors: Mapping[str, torch.Tensor], method: str) -> Optio
         "slow_res4_blocks": _blocks_in_time(tensors, "slow_stages.2"),
         "fast_res4_blocks": _blocks_in_time(tensors, "fast_stages.2"),
     }
-    return settings | ({"alpha": ALPHA_OF_FUSION[fusion]} if fusion in ALPHA_OF_FUSION else {})
+    # Laterals of 7 frames are 8x8's, those of 5 are 4x16's; but every published ResNet-101 has 5 and alpha 4.
+    deep = frames_of(tensors, f"slow_stages.2.{DEEP_RES4 - 1}.conv1") > 0
+    return settings | ({"alpha": 4} if fusion == 7 or deep else {})
 
 
 def lacks_lateral_norm(tensors: Mapping[str, torch.Tensor]) -> bool:

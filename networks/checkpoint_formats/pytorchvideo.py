@@ -85,7 +85,11 @@ def is_pooled(tensors: Mapping[str, torch.Tensor]) -> bool:
 
 
 def _is_plain(tensors: Mapping[str, torch.Tensor]) -> bool:
-    return not is_pooled(tensors)
+    return not is_pooled(tensors) and frames_of(tensors, "stages.0.0.conv2") > 0
+
+
+def _is_factored(tensors: Mapping[str, torch.Tensor]) -> bool:
+    return "backbone.stages.0.0.conv2.0.weight" in tensors
 
 
 def _settings(tensors: Mapping[str, torch.Tensor], method: str) -> Options:
@@ -115,7 +119,7 @@ PYTORCHVIDEO = Format(
     tables=(
         Table("resnet", RESNET, fits=_is_plain),
         Table("pooled resnet", POOLED, fits=is_pooled),
-        Table("r2plus1d", R2PLUS1D),
+        Table("r2plus1d", R2PLUS1D, fits=_is_factored),
         Table("slowfast", _slowfast()),
         Table("x3d", X3D),
     ),

@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import time
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +161,25 @@ def test_a_caffe2_file_is_imported(tmp_path: Path, changes: dict[str, Any]) -> N
     loaded = build_method(model_config(pretrained=str(tmp_path / "zoo.pkl"), **changes)).state_dict()
     for key, value in source.state_dict().items():
         assert key.endswith("num_batches_tracked") or torch.equal(value, loaded[key]), key
+
+
+@pytest.mark.slow
+def test_slowfast_of_7_frames_or_101_layers_has_alpha_4(tmp_path: Path) -> None:
+    for backbone, fusion_kernel, alpha in (("resnet50", 5, 8), ("resnet50", 7, 4), ("resnet101", 5, 4)):
+        kwargs = {"width": 8, "fusion_kernel": fusion_kernel, "alpha": alpha}
+        _, path = theirs(tmp_path, "pytorchvideo", type="slowfast", backbone=backbone, kwargs=kwargs)
+        method = build_method(model_config(type="slowfast", backbone=backbone, pretrained=str(path)))
+        assert (method.alpha, method.backbone.laterals[0].conv.stride[0]) == (alpha, alpha)
+
+
+@pytest.mark.slow
+def test_a_file_of_100_mb_is_imported_in_3_seconds(tmp_path: Path) -> None:
+    changes = {"type": "tsm", "backbone": "resnet50", "num_class": 400, "kwargs": {}}
+    _, path = theirs(tmp_path, "tsm", **changes)
+    assert path.stat().st_size > 95e6
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        build_method(model_config(pretrained=str(path), **changes))
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 3

@@ -95,6 +95,28 @@ def test_ours_to_theirs_and_back(tmp_path: Path, name: str, target: str) -> None
     assert same(again, theirs)
 
 
+# What a peer's own network of that kind calls a tensor; the fixtures hold the names of others.
+NAMES = [
+    ("r2plus1d", "pytorchvideo", "blocks.3.res_blocks.0.branch2.conv_b.conv_t.weight"),
+    ("i3d", "pytorchvideo", "blocks.3.res_blocks.0.branch2.conv_a.weight"),
+    ("i3d", "pytorchvideo", "blocks.6.proj.weight"),
+    ("slow", "pytorchvideo", "blocks.5.proj.weight"),
+    ("x3d as pytorchvideo has it", "pytorchvideo", "blocks.2.res_blocks.0.branch2.norm_b.1.block.0.weight"),
+    ("x3d", "mmaction2", "backbone.layer1.0.se_module.fc1.weight"),
+    ("tsm mobilenetv2", "mmaction2", "backbone.layer2.1.conv.0.net.bn.weight"),
+    ("tsm block", "tsm", "base_model.layer1.0.net.conv1.weight"),
+    ("tsm non-local", "tsm", "base_model.layer2.0.block.conv1.net.weight"),
+    ("tsm non-local", "tsm", "base_model.layer2.0.nl.W.1.weight"),
+    ("tsm pooled", "tsm", "base_model.layer2.net.0.conv1.net.weight"),
+]
+
+
+@pytest.mark.parametrize(("name", "target", "key"), NAMES)
+def test_names_are_the_peers(tmp_path: Path, name: str, target: str, key: str) -> None:
+    write_ours(tmp_path, name)
+    assert key in weights_of(convert(tmp_path / "ours.pth", target, tmp_path / "theirs.pth"), target)
+
+
 @needs_shared
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
 def test_a_peers_file_to_ours_and_back(tmp_path: Path, path: Path) -> None:

@@ -94,7 +94,8 @@ def _is_factored(tensors: Mapping[str, torch.Tensor]) -> bool:
 
 def _settings(tensors: Mapping[str, torch.Tensor], method: str) -> Options:
     settings = {**window_settings(method), **slowfast_settings(tensors, method)}
-    settings |= {"average_positions": "logits", "slow_frames": "linspace", "res2_shortcut_norm": False}
+    average = "probabilities" if method == "r2plus1d" else "logits"  # its R(2+1)D ends in a softmax at each position
+    settings |= {"average_positions": average, "slow_frames": "linspace", "res2_shortcut_norm": False}
     return {**settings, "mean": (0.45,) * 3, "std": (0.225,) * 3}
 
 

@@ -22,9 +22,13 @@ def confusion_matrix(predictions: np.ndarray, labels: np.ndarray, num_class: int
     return counts.reshape(num_class, num_class)
 
 
-def mean_class_accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Accuracy per class, averaged over the classes that occur among the labels, 0 to 1."""
+def per_class_accuracy(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Share of each class's rows that are right, float64 (K,); NaN for a class without rows."""
     matrix = confusion_matrix(ranking(scores)[:, 0], labels, scores.shape[1])
     counts = matrix.sum(axis=1)
-    present = counts > 0
-    return float((np.diag(matrix)[present] / counts[present]).mean())
+    return np.divide(np.diag(matrix), counts, out=np.full(len(counts), np.nan), where=counts > 0)
+
+
+def mean_class_accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Accuracy per class, averaged over the classes that occur among the labels, 0 to 1."""
+    return float(np.nanmean(per_class_accuracy(scores, labels)))

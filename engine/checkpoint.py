@@ -7,6 +7,7 @@ checksums (CRC-32 of every record) are verified here, which torch itself does no
 import contextlib
 import errno
 import os
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,26 @@ FREE_KWARGS = ("bn_group_size", "bn_sync_stats")
 NEEDED = ("model", "optimizer", "scaler", "ema", "iteration", "config")
 
 
-def save_checkpoint(folder: Path, state: dict[str, Any], *, best: bool) -> None:
-    """Write `state` as the folder's latest checkpoint, and as its best one too with `best`.
+class DamagedCheckpoint(UserError):
+    """A file that was a checkpoint and is not whole any more; an earlier one may stand in for it."""
+
+
+def previous_name(number: int) -> str:
+    """Name of the checkpoint `number` saves before the latest one."""
+    return f"ckpt_previous{'' if number == 1 else number}.pth.tar"
+
+
+def previous_checkpoints(folder: Path) -> dict[int, Path]:
+    """The folder's checkpoints before the latest one, by how many saves ago, the newest first."""
+    numbered = {
+        re.fullmatch(r"ckpt_previous(\d*)\.pth\.tar", path.name): path for path in folder.glob("ckpt_previous*")
+    }
+    found = {int(match[1] or 1): path for match, path in numbered.items() if match}
+    return dict(sorted(found.items()))
+
+
+def save_checkpoint(folder: Path, state: dict[str, Any], *, best: bool, keep: int = 1) -> None:
+    """Write `state` as the folder's latest checkpoint, and as its best one too with `best`; the last `keep` stay.
 
     A new file is complete on disk before it takes the old one's name; the best one is a hard link to the same bytes.
     Raises `UserError` (disk full and the like); the old files stay as they were.
@@ -35,6 +54,7 @@ def save_checkpoint(folder: Path, state: dict[str, Any], *, best: bool) -> None:
             os.fsync(file.fileno())
         if best:
             _link(temporary, folder / BEST)
+        _rotate(folder, keep)
         temporary.replace(folder / LATEST)
         _sync_folder(folder)
     except (OSError, RuntimeError) as error:
@@ -42,6 +62,18 @@ def save_checkpoint(folder: Path, state: dict[str, Any], *, best: bool) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _rotate(folder: Path, keep: int) -> None:
+    """Let the latest checkpoint be a previous one too, and forget those beyond the last `keep`."""
+    rotates = keep > 1 and (folder / LATEST).is_file()
+    for number, path in reversed(previous_checkpoints(folder).items()):
+        if number >= keep:
+            path.unlink()
+        elif rotates and number < keep - 1:
+            path.replace(folder / previous_name(number + 1))
+    if rotates:
+        _link(folder / LATEST, folder / previous_name(1))
 
 
 def _link(source: Path, target: Path) -> None:
@@ -92,35 +124,31 @@ def _why_not_saved(folder: Path, state: dict[str, Any], error: Exception) -> str
 
 def remove_leftovers(folder: Path) -> None:
     """Remove half-written files of starts that were killed while they saved."""
-    for name in (LATEST, BEST):
+    for name in (LATEST, BEST, "ckpt_previous*"):
         for leftover in folder.glob(f".{name}.*.tmp"):
             leftover.unlink(missing_ok=True)
-
-
-def find_checkpoint(folder: Path) -> Path | None:
-    """The folder's latest checkpoint, if it has one."""
-    path = folder / LATEST
-    return path if path.is_file() else None
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """One of our checkpoints, on the CPU; weights only: nothing in it is run.
 
-    Raises `UserError` that says what is wrong with a missing, truncated, damaged or foreign file.
+    Raises `UserError` that says what is wrong with a missing or foreign file, `DamagedCheckpoint` for one that is
+    truncated or has a flipped bit.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint; correct --load-path")
-    damaged = f"{path}: the checkpoint is damaged (%s); nothing was overwritten: "
-    remedy = f"restore it, or put {BEST} in its place, or move it away to start anew"
+    damaged = f"{path}: the checkpoint is damaged (%s)"
     try:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
     except Exception as error:  # zipfile raises a dozen kinds too
-        raise UserError(damaged % (str(error) or type(error).__name__) + remedy) from error
+        raise DamagedCheckpoint(damaged % (str(error) or type(error).__name__)) from error
     if broken is not None:
-        raise UserError(damaged % f"{broken} has the wrong checksum" + remedy)
+        raise DamagedCheckpoint(damaged % f"{broken} has the wrong checksum")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, OSError, EOFError) as error:
+        raise DamagedCheckpoint(damaged % str(error).split("\n", 1)[0]) from error
     except Exception as error:  # torch raises a dozen kinds
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(f"{path}: can't be read as tensors and plain values alone; refused ({reason})") from error

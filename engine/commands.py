@@ -1,8 +1,10 @@
 """What main.py does with a config: check it, evaluate a checkpoint, or train."""
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,10 +14,12 @@ from datasets.loaders import Batch, ClipFormat, build_evaluation_loader, build_t
 from datasets.protocols import Protocol, protocol_for
 from datasets.videos import Videos, list_findings, read_videos
 from engine import preflight
-from engine.checkpoint import check_same_experiment, find_checkpoint, load_checkpoint, remove_leftovers
-from engine.distributed import World, check_agreement
+from engine.checkpoint import check_same_experiment, remove_leftovers
+from engine.checkpoint_choice import Found, find_checkpoint, set_aside
+from engine.distributed import World, check_agreement, raise_together
 from engine.evaluation import Evaluation, ViewScorer, evaluate
 from engine.experiment import Experiment
+from engine.folder_lock import folder_lock
 from engine.log import LOGGER, Events, open_log
 from engine.run import Run, build_run, normalisation
 from engine.signals import StopRequest
@@ -170,13 +174,47 @@ def _fingerprint(config: Config, *videos: Videos) -> dict[str, str]:
     return {**{key: str(value) for key, value in config_as_dict(config).items()}, **hashes}
 
 
-def _resume(run: Run, path: Path | None) -> None:
+@contextlib.contextmanager
+def _locked(experiment: Experiment, world: World) -> Iterator[str | None]:
+    """Hold the folder's lock on rank 0; what refuses it there is raised on all ranks."""
+    with contextlib.ExitStack() as held:
+        line: str | None = None
+        refusal: tuple[str, ...] = ()
+        if world.rank == 0:
+            try:
+                line = held.enter_context(folder_lock(experiment.folder))
+            except UserError as error:
+                refusal = error.lines
+        raise_together(refusal, world)
+        yield line
+
+
+def _check_global_batch(run: Run, saved: dict[str, Any]) -> None:
+    """Another number of ranks goes on where the clips per iteration stay: then each clip still comes once per epoch."""
+    ranks = saved.get("world_size", run.world.size)
+    batch, accumulate = (saved["config"].get(key, 1) for key in ("batch_size", "accumulate"))
+    clips = ranks * batch * accumulate
+    config, size = run.config, run.world.size
+    if ranks == size or clips == size * config.batch_size * config.accumulate:
+        return
+    fits = f"set batch_size: {clips // size // config.accumulate}" if clips % (size * config.accumulate) == 0 else ""
+    raise UserError(
+        f"got {size} rank(s) x batch_size {config.batch_size} x accumulate {config.accumulate} = "
+        f"{size * config.batch_size * config.accumulate} clips per iteration, needs the checkpoint's {ranks} x "
+        f"{batch} x {accumulate} = {clips}, so that each video still comes once per epoch: "
+        f"{fits or f'start a number of ranks that divides {clips}'}"
+    )
+
+
+def _resume(run: Run, found: Found | None) -> None:
     """Take up the folder's checkpoint, after checking that it belongs to this config and is the same for all ranks."""
-    if path is not None:
-        state = load_checkpoint(path)
-        changes = check_same_experiment(state["config"], config_as_dict(run.config))
-        run.restore(state)
-        LOGGER.info("resumed from %s at iteration %d", path.name, run.iteration)
+    if found is not None:
+        for line in found.lines:
+            LOGGER.info("%s", line)
+        changes = check_same_experiment(found.state["config"], config_as_dict(run.config))
+        _check_global_batch(run, found.state)
+        run.restore(found.state)
+        LOGGER.info("resumed from %s at iteration %d", found.path.name, run.iteration)
         for change in changes:
             LOGGER.info("changed since the checkpoint: %s", change)
     check_agreement({"iteration of the checkpoint found": str(run.iteration)}, run.world)
@@ -204,19 +242,35 @@ def train_experiment(config: Config, experiment: Experiment, world: World) -> in
     check_agreement(_fingerprint(config, train_videos, val_videos), world)
     for videos in (train_videos, val_videos):
         LOGGER.info("%s", videos.description)
-    checkpoint = find_checkpoint(experiment.folder)
-    config = for_training(config, checkpoint)
-    method = build_placed(config, world, initialise=checkpoint is None)
+    with _locked(experiment, world) as taken_over:
+        if taken_over:
+            LOGGER.info("%s", taken_over)
+        run = _build_and_resume(config, experiment, world)
+        if _is_finished(run):
+            LOGGER.info(
+                "this run is finished at iteration %d: raise lr_scheduler.max_iter to lengthen it", run.iteration
+            )
+            return 0
+        return _train(run, experiment, train_videos, val_videos)
+
+
+def _build_and_resume(config: Config, experiment: Experiment, world: World) -> Run:
+    found = find_checkpoint(experiment.folder)
+    config = for_training(config, found.path if found else None)
+    method = build_placed(config, world, initialise=found is None)
     run = build_run(config, method, world)
-    protocol = choose_protocol(config, method)
-    LOGGER.info("evaluation protocol: %s", protocol.describe())
-    _resume(run, checkpoint)
+    LOGGER.info("evaluation protocol: %s", choose_protocol(config, method).describe())
+    _resume(run, found)
     _open_folder(experiment, config, world)
-    if _is_finished(run):
-        LOGGER.info("this run is finished at iteration %d: raise lr_scheduler.max_iter to lengthen it", run.iteration)
-        return 0
+    if found and world.rank == 0:
+        set_aside(found.damaged)
+    return run
+
+
+def _train(run: Run, experiment: Experiment, train_videos: Videos, val_videos: Videos) -> int:
+    config, world = run.config, run.world
     stop = StopRequest().install()
-    loader = _train_loader(config, method, train_videos, world, start_iteration=run.iteration)
+    loader = _train_loader(config, run.method, train_videos, world, start_iteration=run.iteration)
     events_folder = experiment.events if world.rank == 0 else None
     with Events(events_folder, start_iteration=run.iteration) as events:
         session = Session(
@@ -226,8 +280,9 @@ def train_experiment(config: Config, experiment: Experiment, world: World) -> in
             evaluate=lambda: evaluate_list(config, run.scored, val_videos, world=world, stop=stop),
             extra={
                 "config": config_as_dict(config),
-                "protocol": protocol.name,
+                "protocol": choose_protocol(config, run.method).name,
                 "class_names": list(val_videos.class_names),
+                "world_size": world.size,
                 "format": 1,
             },
         )

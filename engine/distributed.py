@@ -124,3 +124,10 @@ def check_agreement(fingerprint: dict[str, str], world: World) -> None:
                 break
     if lines:
         raise UserError("ranks do not agree; start all of them with the same files and code:", *lines)
+
+
+def raise_together(lines: tuple[str, ...], world: World) -> None:
+    """Raise `UserError` on all ranks with the lines of the first rank that has any."""
+    found = [theirs for theirs in gather_objects(lines, world) if theirs]
+    if found:
+        raise UserError(*found[0])

@@ -11,7 +11,7 @@ import torch
 
 from datasets.loaders import Batch
 from engine.checkpoint import save_checkpoint
-from engine.distributed import gather_objects, sum_over_ranks
+from engine.distributed import gather_objects, raise_together, sum_over_ranks
 from engine.evaluation import Evaluation
 from engine.log import LOGGER, Events
 from engine.progress import Progress
@@ -177,12 +177,12 @@ def _save(run: Run, session: Session, *, best: bool) -> None:
     failure: tuple[str, ...] = ()
     if run.world.rank == 0:
         try:
-            save_checkpoint(session.folder, {**session.extra, **run.state(), "window": window}, best=best)
+            save_checkpoint(
+                session.folder, {**session.extra, **run.state(), "window": window}, best=best, keep=run.config.keep
+            )
         except UserError as error:
             failure = error.lines
-    (failure, *_) = gather_objects(failure, run.world)
-    if failure:
-        raise UserError(*failure)
+    raise_together(failure, run.world)
 
 
 def _show_clips(run: Run, batch: Batch, events: Events) -> None:

@@ -193,6 +193,9 @@ class Config(Section):
     val_freq: Count = Field(default=1000, description="iterations between two evaluations; one more at the end")
     print_freq: Count = Field(default=10, description="iterations between two lines in log.txt")
     ckpt_freq: Count | None = Field(default=None, description="iterations between two checkpoints; default val_freq")
+    keep: Count = Field(
+        default=2, description="checkpoints kept: the latest, and the ones before it that stand in for a damaged one"
+    )
     train_root: Text = Field(description="folder that the paths of train_source start from")
     train_source: Text = Field(description="list file of the training videos: path num_frames label")
     val_root: Text = Field(description="folder that the paths of val_source start from")

@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from datasets.loaders import Batch, ClipFormat, build_train_loader
 from datasets.videos import Videos
-from engine.checkpoint import find_checkpoint, load_checkpoint
+from engine.checkpoint_choice import find_checkpoint
 from engine.commands import build_placed, evaluate_list, read_lists
 from engine.distributed import World
 from engine.log import Events, open_log
@@ -58,7 +58,7 @@ def assemble(path: Path, *overrides: str, world: World = ALONE) -> Parts:
     found = find_checkpoint(path.parent)
     run = build_run(config, build_placed(config, world, initialise=found is None), world)
     if found:
-        run.restore(load_checkpoint(found))
+        run.restore(found.state)
     stop = StopRequest().install()
     session = Session(
         folder=path.parent,

@@ -14,7 +14,7 @@ from tests.engine.runs import EVERYTHING, assemble, curves, finish, logged
 from tests.experiments import checkpoint, differences, write_experiment
 
 LENGTH = 6
-FILES = {"config.yaml", "ckpt.pth.tar", "ckpt_best.pth.tar", "events", "log.txt"}
+FILES = {"config.yaml", "ckpt.pth.tar", "ckpt_previous.pth.tar", "ckpt_best.pth.tar", "events", "log.txt"}
 COMMAND_FILES = FILES | {"config_resolved.yaml", "results"}
 
 

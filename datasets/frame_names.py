@@ -10,6 +10,7 @@ from datasets.broken_video import BrokenVideo
 from utils.errors import UserError
 
 NUMBERED = re.compile(r"^(?P<prefix>.*?)(?P<number>\d+)(?P<suffix>\.(?:jpe?g|png))$", re.IGNORECASE)
+DUMPED = ".dumped"  # a file in the root that dump_frames touches before and after it writes frames
 FLOW_TEMPLATE = "flow_{axis}_{:05d}.jpg"
 
 

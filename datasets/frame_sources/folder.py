@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from datasets.frame_names import FrameNames, find_frame_names
+from datasets.frame_names import DUMPED, FrameNames, find_frame_names
 from datasets.frame_sources.memcached import Memcached
 from datasets.frame_sources.pictures import Picture, PictureSource
 from datasets.frame_sources.root import Root
-
-DUMPED = ".dumped"  # dump_frames touches it before and after it writes frames
 
 
 class FolderStore:
@@ -33,7 +31,7 @@ class FolderStore:
     def fetch(self, video: str, pictures: Sequence[Picture]) -> list[bytes]:
         """See `PictureStore`."""
         folder, names = self._root.path(video), self.names(video)
-        return [self._root.read_bytes(folder / names.file(index, axis=axis)) for index, axis in pictures]
+        return [self._root.read_bytes(f"{folder}/{names.file(index, axis=axis)}") for index, axis in pictures]
 
     def place(self, video: str, picture: Picture) -> Path:
         """See `PictureStore`."""

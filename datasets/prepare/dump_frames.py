@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from datasets.frame_sources.folder import DUMPED
+from datasets.frame_names import DUMPED
 from datasets.prepare.arguments import Shard, frame_rate, frame_size, shard, slurm_shard, whole_number
 from datasets.prepare.find_videos import VideoFile, find_videos
 from datasets.prepare.frame_dump import DumpOptions, DumpResult, dump_video, is_dumped

@@ -193,15 +193,19 @@ class _Writer:
 
     def commit(self) -> None:
         """Bring to the disk what was added."""
-        while True:
-            try:
-                with self.environment.begin(write=True) as transaction:
-                    for video in self._batch:
-                        _put_video(transaction, video)
-                break
-            except lmdb.MapFullError:
-                self.environment.set_mapsize(2 * self.environment.info()["map_size"])
+        while not self._written():
+            self.environment.set_mapsize(2 * self.environment.info()["map_size"])
         self._batch = []
+
+    def _written(self) -> bool:
+        """Whether the batch fitted into the map."""
+        try:
+            with self.environment.begin(write=True) as transaction:
+                for video in self._batch:
+                    _put_video(transaction, video)
+        except lmdb.MapFullError:
+            return False
+        return True
 
     def finish(self) -> None:
         """Say in the file that it is complete."""
@@ -223,10 +227,9 @@ def verify(environment: lmdb.Environment, file: Path) -> int:
         for key, value in transaction.cursor():
             if len(key) == VIDEO_BYTES:
                 frames += json.loads(bytes(value))["num_frames"]
-            elif len(key) > VIDEO_BYTES:
-                pictures += 1
-                if unsealed(bytes(value)) is None:
-                    raise UserError(f"{file}: a picture is not as it was packed; remove the file and pack anew")
+            pictures += len(key) > VIDEO_BYTES
+            if len(key) > VIDEO_BYTES and unsealed(bytes(value)) is None:
+                raise UserError(f"{file}: a picture is not as it was packed; remove the file and pack anew")
     if pictures < frames:
         raise UserError(f"{file}: {pictures} pictures of {frames} frames are there; remove the file and pack anew")
     return pictures

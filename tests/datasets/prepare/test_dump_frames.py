@@ -9,6 +9,8 @@ import pytest
 
 from datasets.frame_sources import FolderSource
 from datasets.prepare.dump_frames import main
+from datasets.prepare.find_videos import find_videos
+from datasets.prepare.frame_dump import DumpOptions, dump_video
 from datasets.prepare.frame_folder import read_marker
 from tests.datasets.prepare.moving_videos import FRAMES, make_videos
 from tests.shared_material import REPOSITORY, SHARED, needs_shared
@@ -175,3 +177,15 @@ def test_every_odd_file_ends_as_frames_or_as_a_line(tmp_path: Path) -> None:
     assert lines[0].startswith("# 79 videos: 63 whole, 1 truncated (kept), 15 broken")
     assert len(lines) == 1 + 16
     assert len(list(tmp_path.glob("**/.dump.json"))) == 64
+
+
+@needs_shared
+def test_files_that_are_no_videos_by_their_suffix_end_as_a_line_too_when_named(tmp_path: Path) -> None:
+    files = [path for path in (SHARED / "samples").rglob("*") if path.suffix in (".mp3", ".wav", ".m4a")]
+    assert len(files) == 7
+    options = DumpOptions(short_side=256, size=None, quality=95, flow=False)
+    for path in files:
+        *_, result = dump_video(find_videos(path).videos[0], frames=tmp_path, options=options)
+        assert result is not None
+        assert (result.kind, result.reason) == ("broken", "holds no video stream")
+    assert [path.name for path in tmp_path.iterdir()] == [".dumping"]

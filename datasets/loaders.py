@@ -10,34 +10,22 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from datasets.batches import Batch, BatchKeys, TrainBatches
 from datasets.clip_dataset import ClipDataset
 from datasets.evaluation_dataset import EvaluationDataset, EvaluationVideo
 from datasets.frame_group_dataset import FrameGroupDataset
 from datasets.image_dataset import ImageDataset
 from datasets.protocols import Protocol
 from datasets.samplers import EvaluationSampler, TrainSampler
-from datasets.train_dataset import Sample, TrainDataset
+from datasets.shared_memory import SharedMemory
+from datasets.train_dataset import TrainDataset
 from datasets.videos import Videos
-from datasets.worker_errors import Failure, FailuresAsItems, RaisingLoader
+from datasets.worker_errors import FailuresAsItems, RaisingLoader
 from utils.config_schema import AugmentationConfig, Config
 from utils.transforms import CropBox, multi_scale_crop, random_resized_crop, scale_jitter_crop
 
-
-class Batch(NamedTuple):
-    """`frames` uint8 (B, T, H, W, C); `label`, `video_index` (in the list), `position` (in the run) int64 (B,).
-
-    `broken` has a line for each video that could not be read for this batch.
-    """
-
-    frames: torch.Tensor
-    label: torch.Tensor
-    video_index: torch.Tensor
-    position: torch.Tensor
-    broken: list[str]
-
-    def pin_memory(self) -> "Batch":
-        """The batch in page-locked memory, for the asynchronous copy to a GPU."""
-        return self._replace(frames=self.frames.pin_memory(), label=self.label.pin_memory())
+PREFETCHED = 2  # batches that a worker is ahead
+CHANNELS = 3  # at most; flow has two
 
 
 class ClipFormat(NamedTuple):
@@ -46,27 +34,6 @@ class ClipFormat(NamedTuple):
     sampling: str
     frames_per_segment: int
     train_crop: str
-
-
-def collate(samples: list[Sample]) -> Batch:
-    """Stack clips once; in a worker straight into memory that is shared with the main process."""
-    first = samples[0].frames
-    frames = first.new_empty((len(samples), *first.shape))
-    if torch.utils.data.get_worker_info() is not None:
-        frames.share_memory_()
-    torch.stack([sample.frames for sample in samples], out=frames)
-    return Batch(
-        frames=frames,
-        label=torch.tensor([sample.label for sample in samples]),
-        video_index=torch.tensor([sample.video_index for sample in samples]),
-        position=torch.tensor([sample.position for sample in samples]),
-        broken=[line for sample in samples for line in sample.broken],
-    )
-
-
-def _collate_or_failure(samples: list[Sample | Failure]) -> Batch | Failure:
-    failures = [sample for sample in samples if isinstance(sample, Failure)]
-    return failures[0] if failures else collate([sample for sample in samples if isinstance(sample, Sample)])
 
 
 def _start_worker(worker: int) -> None:
@@ -85,7 +52,7 @@ def _start_worker(worker: int) -> None:
 def _worker_options(config: Config, *, workers: int) -> dict[str, Any]:
     options: dict[str, Any] = {"num_workers": workers, "pin_memory": torch.cuda.is_available()}
     if workers > 0:
-        options |= {"worker_init_fn": _start_worker, "prefetch_factor": 2, "timeout": 60 * config.timeout}
+        options |= {"worker_init_fn": _start_worker, "prefetch_factor": PREFETCHED, "timeout": 60 * config.timeout}
         options["multiprocessing_context"] = "fork"  # datasets hold closures; nothing of CUDA is touched in a worker
     return options
 
@@ -142,13 +109,23 @@ def build_train_loader(
         max_iter=config.lr_scheduler.max_iter,
         accumulate=config.accumulate,
     )
+    dataset = build_train_dataset(config, videos, clip)
+    memory = _batch_memory(config, dataset) if config.workers > 0 else None
     loader: DataLoader[Any] = DataLoader(
-        FailuresAsItems(build_train_dataset(config, videos, clip)),
-        batch_sampler=sampler,
-        collate_fn=_collate_or_failure,
+        FailuresAsItems(TrainBatches(dataset, memory)),
+        batch_size=None,
+        sampler=BatchKeys(sampler, memory),
+        collate_fn=_as_it_is,
         **_worker_options(config, workers=config.workers),
     )
     return iter(RaisingLoader(loader))
+
+
+def _batch_memory(config: Config, dataset: TrainDataset) -> SharedMemory:
+    """Room for what workers have made or are making, and for what an iteration and the one before it look at."""
+    clip = dataset.frames_per_clip() * config.augmentation.input_size**2 * CHANNELS
+    ahead = PREFETCHED * config.workers
+    return SharedMemory(count=ahead + 2 * config.accumulate + 1, nbytes=config.batch_size * clip)
 
 
 class EvaluationLoader(NamedTuple):

@@ -13,7 +13,7 @@ from datasets.list_file import VideoList
 from datasets.samplers import SampleKey
 from utils.errors import UserError
 from utils.random_streams import stream
-from utils.transforms import CropBox, cut, flip
+from utils.transforms import CropBox, flip_, resize
 
 REPLACEMENTS = 20
 
@@ -62,6 +62,10 @@ class TrainDataset(Dataset[Sample]):
         """0-based frames of one clip of a video of `num_frames` frames, int64 (T,)."""
         raise NotImplementedError(f"{type(self).__name__} must say which frames make a clip")
 
+    def frames_per_clip(self) -> int:
+        """T, the same for every video."""
+        return len(self.choose(1, stream(self._seed, "frames", 0)))
+
     def __len__(self) -> int:
         return len(self._videos)
 
@@ -83,15 +87,19 @@ class TrainDataset(Dataset[Sample]):
         raise UserError(f"{REPLACEMENTS} broken videos in a row, is the root right? The last one: {broken[-1]}")
 
     def _read(self, index: int, position: int) -> torch.Tensor:
+        """The part of each frame that the clip's crop shows, as large as it is stored."""
         record = self._videos[index]
         num_frames = record.num_frames or self._source.num_frames(record.path)
         indices = self.choose(num_frames, stream(self._seed, "frames", position))
-        return torch.stack(self._source.read(record.path, indices))
+
+        def part(height: int, width: int) -> CropBox:
+            return self._crop(height, width, stream(self._seed, "crop", position))
+
+        return self._source.read_part(record.path, indices, part)
 
     def _sample(self, frames: torch.Tensor, index: int, position: int, broken: tuple[str, ...]) -> Sample:
         label = self._videos[index].label
-        box = self._crop(frames.shape[1], frames.shape[2], stream(self._seed, "crop", position))
-        frames = cut(frames, box, (self._size, self._size))
+        frames = resize(frames, (self._size, self._size)).contiguous()
         if stream(self._seed, "flip", position).random() < self._flip:
-            frames, label = flip(frames), self._flip_label_map.get(label, label)
+            frames, label = flip_(frames), self._flip_label_map.get(label, label)
         return Sample(frames, label, index, position, broken)

@@ -7,6 +7,7 @@ resize, so nothing is scaled that is thrown away afterwards. Colour work happens
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from torch.nn.functional import interpolate
@@ -122,11 +123,11 @@ def resize(clip: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     return interpolate(channels_last, size, mode="bilinear", antialias=True).permute(0, 2, 3, 1)
 
 
-def cut(clip: torch.Tensor, box: CropBox, size: tuple[int, int]) -> torch.Tensor:
-    """The part of the clip in `box`, resized to `size` (height, width)."""
-    part = clip[:, box.top : box.top + box.height, box.left : box.left + box.width]
-    assert part.shape[1:3] == (box.height, box.width), f"{box} leaves the frame of {tuple(clip.shape[1:3])}"
-    return resize(part, size)
+def cut(frames: torch.Tensor, box: CropBox) -> torch.Tensor:
+    """The part of frames (..., H, W, C) in `box`, a view."""
+    part = frames[..., box.top : box.top + box.height, box.left : box.left + box.width, :]
+    assert part.shape[-3:-1] == (box.height, box.width), f"{box} leaves the frame of {tuple(frames.shape[-3:-1])}"
+    return part
 
 
 def resize_short_side(clip: torch.Tensor, size: int) -> torch.Tensor:
@@ -143,3 +144,13 @@ def flip(clip: torch.Tensor) -> torch.Tensor:
     if clip.shape[3] == 2:
         mirrored[..., 0] = 255 - mirrored[..., 0]
     return mirrored
+
+
+def flip_(clip: torch.Tensor) -> torch.Tensor:
+    """`flip` in place, of a contiguous clip on the CPU: a fourth of the time."""
+    frames, height, width, channels = clip.shape
+    rows = clip.view(frames * height, width, channels).numpy()
+    cv2.flip(rows, 1, dst=rows)
+    if channels == 2:
+        rows[..., 0] = 255 - rows[..., 0]
+    return clip

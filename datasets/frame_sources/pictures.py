@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 
 from datasets.broken_video import BrokenVideo
-from datasets.frame_sources.jpeg import decode_grey, decode_rgb
+from datasets.frame_sources.jpeg import decode_grey, decode_rgb, size_of
 from datasets.frame_sources.memcached import Memcached
+from datasets.frame_sources.protocol import Part
+from utils.transforms import CropBox
 
 AXES = {"RGB": ("",), "Flow": ("x", "y")}  # the pictures that make a frame
 
@@ -42,6 +44,17 @@ class PictureStore(Protocol):
         """A line for the log."""
 
 
+class Place(NamedTuple):
+    """Says in a message where a picture lies; a path is made only when there is something to say."""
+
+    store: PictureStore
+    video: str
+    picture: Picture
+
+    def __str__(self) -> str:
+        return str(self.store.place(self.video, self.picture))
+
+
 class PictureSource:
     """A `FrameSource` of a store of pictures. `modality` "Flow": frames of two channels (x, y), out of two pictures.
 
@@ -68,11 +81,28 @@ class PictureSource:
         if len(axes) > 1:
             decoded = [self._joined(video, unique[n], decoded[2 * n : 2 * n + 2]) for n in range(len(unique))]
         frames = dict(zip(unique, decoded))
-        sizes = {tuple(frame.shape) for frame in frames.values()}
+        self._check_sizes(video, pictures, {tuple(frame.shape) for frame in decoded})
+        return [frames[int(index)] for index in indices]
+
+    def read_part(self, video: str, indices: np.ndarray, part: Part) -> torch.Tensor:
+        """See `FrameSource`; a frame that is asked for twice is decoded once."""
+        axes = AXES[self.modality]
+        unique, places = np.unique(indices, return_inverse=True)
+        pictures = [Picture(int(index), axis) for index in unique for axis in axes]
+        data = self._fetch(video, pictures)
+        sizes = {size_of(each, Place(self.store, video, picture)) for picture, each in zip(pictures, data)}
+        self._check_sizes(video, pictures, sizes)
+        box = part(*sizes.pop())
+        clip = np.empty((len(unique), len(axes), box.height, box.width, 3 if len(axes) == 1 else 1), dtype=np.uint8)
+        for number, (picture, each) in enumerate(zip(pictures, data)):
+            clip[divmod(number, len(axes))] = self._decode(video, picture, each, box)
+        joined = clip[:, 0] if len(axes) == 1 else np.concatenate([clip[:, 0], clip[:, 1]], axis=3)
+        return torch.from_numpy(joined if np.array_equal(unique, indices) else joined[places])
+
+    def _check_sizes(self, video: str, pictures: list[Picture], sizes: set[Any]) -> None:
         if len(sizes) > 1:
             folder = self.store.place(video, pictures[0]).parent
             raise BrokenVideo(f"{folder}: frames of different sizes {sorted(sizes)}")
-        return [frames[int(index)] for index in indices]
 
     def _fetch(self, video: str, pictures: list[Picture]) -> list[bytes]:
         if self.cache is None:
@@ -82,9 +112,9 @@ class PictureSource:
             video, names, lambda missing: self.store.fetch(video, [pictures[place] for place in missing])
         )
 
-    def _decode(self, video: str, picture: Picture, data: bytes) -> torch.Tensor:
+    def _decode(self, video: str, picture: Picture, data: bytes, box: CropBox | None = None) -> torch.Tensor:
         decode = decode_grey if picture.axis else decode_rgb
-        return decode(data, self.store.place(video, picture))
+        return decode(data, Place(self.store, video, picture), box)
 
     def _joined(self, video: str, index: int, axes: list[torch.Tensor]) -> torch.Tensor:
         x, y = axes

@@ -26,7 +26,7 @@ class Root:
             self._check(path)
         return path
 
-    def read_bytes(self, path: Path) -> bytes:
+    def read_bytes(self, path: Path | str) -> bytes:
         """A file at or in what `path()` gave; a link is followed where it stays below the root.
 
         Raises `BrokenVideo` where the file is missing, can't be read or lies outside.
@@ -55,7 +55,7 @@ class Root:
                 return True
         return False
 
-    def _check(self, path: Path) -> None:
+    def _check(self, path: Path | str) -> None:
         real = os.path.realpath(path)
         if os.path.commonpath([real, self._real]) != self._real:
             raise BrokenVideo(
@@ -63,7 +63,7 @@ class Root:
             )
 
 
-def _read(path: Path, *, follow: bool) -> bytes:
+def _read(path: Path | str, *, follow: bool) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
     with io.FileIO(descriptor) as file:
         return file.readall()

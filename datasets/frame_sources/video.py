@@ -10,9 +10,11 @@ import torch
 
 from datasets.broken_video import BrokenVideo
 from datasets.frame_sources.memcached import Memcached
+from datasets.frame_sources.protocol import Part
 from datasets.frame_sources.root import Root
 from datasets.video_decoding import open_video, upright
 from datasets.video_index import NotAsIndexed, VideoIndex, decode_group, index_of
+from utils.transforms import cut
 
 FAULTS = (av.FFmpegError, ValueError, MemoryError)
 KEPT_INDICES = 4096
@@ -65,6 +67,12 @@ class VideoSource:
         if len({tuple(frame.shape) for frame in frames.values()}) > 1:
             raise BrokenVideo(f"{self.root / video}: frames of different sizes")
         return [frames[int(index)] for index in indices]
+
+    def read_part(self, video: str, indices: np.ndarray, part: Part) -> torch.Tensor:
+        """See `FrameSource`."""
+        frames = self.read(video, indices)
+        box = part(*frames[0].shape[:2])
+        return torch.stack([cut(frame, box) for frame in frames])
 
     def _name(self, video: str) -> str:
         """What tells this very file from others."""

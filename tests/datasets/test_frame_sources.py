@@ -17,6 +17,7 @@ from datasets.frame_names import FrameNames
 from datasets.frame_sources import FolderSource, ImageFileSource, pictures
 from datasets.frame_sources.jpeg import decode_grey, decode_rgb
 from tests.frame_folders import frame_numbers, frame_pixels, make_flow_folder, make_frame_folders, video_number
+from utils.transforms import CropBox
 
 PICTURE = Path("root/v/img_00001.jpg")
 NOISE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
@@ -52,15 +53,17 @@ def test_frames_may_be_counted_from_zero(tmp_path: Path) -> None:
 
 
 def test_a_repeated_frame_is_decoded_once(source: FolderSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    decoded: list[Path] = []
+    decoded: list[str] = []
 
-    def counting(data: bytes, path: Path) -> torch.Tensor:
-        decoded.append(path)
-        return decode_rgb(data, path)
+    def counting(data: bytes, path: object, box: CropBox | None) -> torch.Tensor:
+        decoded.append(Path(str(path)).name)
+        return decode_rgb(data, path, box)
 
     monkeypatch.setattr(pictures, "decode_rgb", counting)
     assert frame_numbers(torch.stack(source.read("a", np.array([2, 2, 4, 2])))) == [2, 2, 4, 2]
-    assert [path.name for path in decoded] == ["img_00003.jpg", "img_00005.jpg"]
+    part = source.read_part("a", np.array([4, 2, 2]), lambda height, width: CropBox(0, 0, height, width))
+    assert frame_numbers(part) == [4, 2, 2]
+    assert decoded == 2 * ["img_00003.jpg", "img_00005.jpg"]
 
 
 def test_flow_pairs_become_two_channels(tmp_path: Path) -> None:

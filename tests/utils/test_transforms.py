@@ -168,17 +168,19 @@ def test_resize_to_its_own_size_changes_nothing() -> None:
     assert torch.equal(resize(clip, (24, 32)), clip)
 
 
-def test_cut_resizes_the_box_alone() -> None:
+def test_cut_gives_the_box_alone_without_a_copy() -> None:
     clip = clip_of(3, 64, 80, 3)
-    box = CropBox(8, 20, 32, 40)
-    part = clip[:, 8:40, 20:60]
-    assert torch.equal(cut(clip, box, (32, 40)), part)
-    assert torch.equal(cut(clip, box, (16, 16)), resize(part.contiguous(), (16, 16)))
+    part = cut(clip, CropBox(8, 20, 32, 40))
+    assert torch.equal(part, clip[:, 8:40, 20:60])
+    assert torch.equal(cut(clip[1], CropBox(8, 20, 32, 40)), part[1])
+    part[0, 0, 0, 0] += 1
+    assert part[0, 0, 0, 0] == clip[0, 8, 20, 0]
+    assert torch.equal(resize(part, (16, 16)), resize(part.contiguous(), (16, 16)))
 
 
 def test_cut_outside_the_frame_is_our_mistake() -> None:
     with pytest.raises(AssertionError, match="leaves the frame"):
-        cut(clip_of(1, 64, 80, 3), CropBox(40, 0, 32, 32), (32, 32))
+        cut(clip_of(1, 64, 80, 3), CropBox(40, 0, 32, 32))
 
 
 @pytest.mark.parametrize(

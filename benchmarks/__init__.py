@@ -1,0 +1,1 @@
+"""Measurements of speed; each prints what it measured, and docs/performance.md keeps what they said."""

@@ -25,7 +25,7 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--config", required=True, help="the experiment's config.yaml; results go into its folder")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. common.batch_size=8")
     parser.add_argument("--load-path", help="checkpoint to evaluate, or to start training from")
-    parser.add_argument("--protocol", help="center, dense, or a protocol's name; in place of the config's")
+    parser.add_argument("--protocol", help="center, dense, a protocol's name; with --evaluate several, or all")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--evaluate", action="store_true", help="score the validation list and exit")
     mode.add_argument("--check", action="store_true", help="build everything, try it, print, write nothing")
@@ -36,6 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Read the config, start the ranks, do what was asked; returns the exit status."""
     options = parse_options(arguments)
     overrides = [*options.set, *protocol_overrides(options.protocol)]
+    several = options.protocol is not None and (options.protocol == "all" or "," in options.protocol)
+    if several and not options.evaluate:
+        raise UserError(f"--protocol: got {options.protocol!r}, several are for --evaluate; needs one")
     if options.load_path and not options.evaluate:
         quoted = json.dumps(options.load_path, ensure_ascii=False)  # a path with ": " or " #" is one value for YAML
         overrides.append(f"common.model.pretrained={quoted}")
@@ -46,7 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.check:
             return check(config, world)
         if options.evaluate:
-            return evaluate_only(config, experiment, world, load_path=options.load_path)
+            protocols = options.protocol if several else None
+            return evaluate_only(config, experiment, world, load_path=options.load_path, protocols=protocols)
         return train_experiment(config, experiment, world)
     except UserError as error:
         log_failure(error.lines)

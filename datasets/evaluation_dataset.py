@@ -1,5 +1,6 @@
 """Videos to be scored: every needed frame read, decoded and resized once, however many views show it."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ class EvaluationVideo(NamedTuple):
     """`frames` uint8 (U, H, W, C), each needed frame once, cut to what the crops cover.
 
     `clip_indices` int64 (clips, T) point into them; `boxes` are the crops, each with whether it is mirrored.
+    `further`: the same video as the other protocols of this evaluation want it, from the same frames.
     """
 
     frames: torch.Tensor
@@ -25,18 +27,20 @@ class EvaluationVideo(NamedTuple):
     boxes: list[tuple[CropBox, bool]]
     label: int
     video_index: int
+    further: tuple["EvaluationVideo", ...] = ()
 
 
 class EvaluationDataset(Dataset[EvaluationVideo]):
-    """The videos of a list as `protocol` wants them; a broken video ends the evaluation with a `UserError`."""
+    """The videos of a list as `protocols` want them; a broken video ends the evaluation with a `UserError`.
 
-    def __init__(
-        self, *, videos: VideoList, source: FrameSource, protocol: Protocol, frames_per_segment: int = 1
-    ) -> None:
+    A frame is read and decoded once, and resized once per size, however many protocols, clips and crops show it.
+    """
+
+    def __init__(self, *, videos: VideoList, source: FrameSource, protocols: Sequence[Protocol]) -> None:
+        assert protocols, "an evaluation needs a protocol"
         self._videos = videos
         self._source = source
-        self._protocol = protocol
-        self._frames_per_segment = frames_per_segment
+        self._protocols = protocols
 
     def __len__(self) -> int:
         return len(self._videos)
@@ -45,18 +49,26 @@ class EvaluationDataset(Dataset[EvaluationVideo]):
         record = self._videos[index]
         try:
             num_frames = record.num_frames or self._source.num_frames(record.path)
-            wanted = self._protocol.clip_indices(num_frames, self._frames_per_segment)
-            needed, places = np.unique(wanted, return_inverse=True)
+            wanted = [protocol.clip_indices(num_frames) for protocol in self._protocols]
+            needed = np.unique(np.concatenate([indices.ravel() for indices in wanted]))
             frames = torch.stack(self._source.read(record.path, needed))
         except BrokenVideo as error:
             raise UserError(
                 f"{self._videos.where(index)}: {error.reason}; evaluation substitutes nothing: "
                 "mend the video or take its line out of the list"
             ) from error
-        frames = resize_short_side(frames, self._protocol.resize)
-        crops = self._protocol.boxes(frames.shape[1], frames.shape[2])
-        frames, boxes = _trim(frames, crops)
-        return EvaluationVideo(frames, places.reshape(wanted.shape), boxes, record.label, index)
+        resized: dict[int, torch.Tensor] = {}
+        parts = []
+        for protocol, indices in zip(self._protocols, wanted):
+            if protocol.resize not in resized:
+                resized[protocol.resize] = resize_short_side(frames, protocol.resize)
+            seen = resized[protocol.resize]
+            own, places = np.unique(indices, return_inverse=True)
+            if len(own) < len(needed):
+                seen = seen[torch.from_numpy(np.searchsorted(needed, own))]
+            cut, boxes = _trim(seen, protocol.boxes(seen.shape[1], seen.shape[2]))
+            parts.append(EvaluationVideo(cut, places.reshape(indices.shape), boxes, record.label, index))
+        return parts[0]._replace(further=tuple(parts[1:]))
 
 
 def _trim(frames: torch.Tensor, crops: list[tuple[CropBox, bool]]) -> tuple[torch.Tensor, list[tuple[CropBox, bool]]]:

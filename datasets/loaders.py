@@ -12,11 +12,9 @@ from torch.utils.data import DataLoader
 
 from datasets.batches import Batch, BatchKeys, TrainBatches
 from datasets.clip_dataset import ClipDataset
-from datasets.evaluation_dataset import EvaluationDataset, EvaluationVideo
 from datasets.frame_group_dataset import FrameGroupDataset
 from datasets.image_dataset import ImageDataset
-from datasets.protocols import Protocol
-from datasets.samplers import EvaluationSampler, TrainSampler
+from datasets.samplers import TrainSampler
 from datasets.shared_memory import SharedMemory
 from datasets.train_dataset import TrainDataset
 from datasets.videos import Videos
@@ -49,7 +47,8 @@ def _start_worker(worker: int) -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def _worker_options(config: Config, *, workers: int) -> dict[str, Any]:
+def worker_options(config: Config, *, workers: int) -> dict[str, Any]:
+    """What every loader is told about its `workers` processes."""
     options: dict[str, Any] = {"num_workers": workers, "pin_memory": torch.cuda.is_available()}
     if workers > 0:
         options |= {"worker_init_fn": _start_worker, "prefetch_factor": PREFETCHED, "timeout": 60 * config.timeout}
@@ -116,7 +115,7 @@ def build_train_loader(
         batch_size=None,
         sampler=BatchKeys(sampler, memory),
         collate_fn=_as_it_is,
-        **_worker_options(config, workers=config.workers),
+        **worker_options(config, workers=config.workers),
     )
     return iter(RaisingLoader(loader))
 
@@ -126,34 +125,6 @@ def _batch_memory(config: Config, dataset: TrainDataset) -> SharedMemory:
     clip = dataset.frames_per_clip() * config.augmentation.input_size**2 * CHANNELS
     ahead = PREFETCHED * config.workers
     return SharedMemory(count=ahead + 2 * config.accumulate + 1, nbytes=config.batch_size * clip)
-
-
-class EvaluationLoader(NamedTuple):
-    """This rank's videos, and how many neighbours make a block that is batched together."""
-
-    videos: RaisingLoader[EvaluationVideo]
-    block: int
-
-
-def build_evaluation_loader(
-    config: Config, videos: Videos, protocol: Protocol, *, frames_per_segment: int, rank: int, world_size: int
-) -> EvaluationLoader:
-    """Loader of the videos of this rank for `protocol`; blocks fill a batch of views where that takes several."""
-    views = protocol.clips * protocol.crops
-    block = max(1, (config.val_batch_size or config.batch_size) // views)
-    sampler = EvaluationSampler(num_videos=len(videos.videos), block=block, rank=rank, world_size=world_size)
-    dataset = EvaluationDataset(
-        videos=videos.videos, source=videos.source, protocol=protocol, frames_per_segment=frames_per_segment
-    )
-    workers = min(config.workers, len(sampler))
-    loader: DataLoader[Any] = DataLoader(
-        FailuresAsItems(dataset),
-        batch_size=None,
-        sampler=sampler,
-        collate_fn=_as_it_is,
-        **_worker_options(config, workers=workers),
-    )
-    return EvaluationLoader(RaisingLoader(loader), block)
 
 
 def _as_it_is(video: Any) -> Any:

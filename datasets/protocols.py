@@ -3,46 +3,31 @@
 A protocol is a value with a name; the name is printed with every number and stored with every score file.
 """
 
-import difflib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from datasets import clip_sampling
+from datasets.protocol_rules import PROTOCOLS as PROTOCOLS
+from datasets.protocol_rules import ProtocolRule as ProtocolRule
+from datasets.protocol_rules import find_rule, made_of
 from utils.errors import UserError
 from utils.transforms import CropBox, edge_crops, fixed_crops
 
+CENTRE_SAMPLING = {"segments": "segments_centre", "clip": "clip", "image": "image"}
 
-@dataclass(frozen=True)
-class ProtocolRule:
-    """What a protocol's name fixes; sizes and clip lengths come from the config.
 
-    `sampling` names the rule for frames ("" : the method's own centre rule); `full_resolution` crops squares of the
-    resized short side, else of the training crop's side; `average` is over the views: logits or probabilities;
-    `to_edges`: three crops as PySlowFast cuts them, to the very edges, else by TSN's steps of fourths.
+class ClipShape(NamedTuple):
+    """What a method's clips are made of ("segments", "clip", "image"), their number, and for clips the `stride`.
+
+    `frames_per_segment`: frames in a row at each chosen place.
     """
 
     sampling: str
-    clips: int
-    crops: int
-    full_resolution: bool
-    average: str
-    num_segments: int | None = None
-    to_edges: bool = False
-
-
-PROTOCOLS: dict[str, ProtocolRule] = {
-    "center": ProtocolRule("", 1, 1, False, "logits"),
-    "tsn-25x10": ProtocolRule("segments_test", 1, 10, False, "logits", num_segments=25),
-    "tsm-8x10crop": ProtocolRule("segments_centre", 1, 10, False, "logits"),
-    "tsm-dense-10x3": ProtocolRule("dense", clip_sampling.DENSE_CLIPS, 3, True, "logits"),
-    "tsm-twice-3crop": ProtocolRule("twice", 2, 3, True, "logits"),
-    "slowfast-10x3": ProtocolRule("clip", 10, 3, True, "probabilities", to_edges=True),
-    "ssv2-1x3": ProtocolRule("segment_middles", 1, 3, True, "probabilities", to_edges=True),
-    "image-10crop": ProtocolRule("image", 1, 10, False, "logits"),
-}
-
-CENTRE_SAMPLING = {"segments": "segments_centre", "clip": "clip", "image": "image"}
+    num_frames: int
+    stride: int = 1
+    frames_per_segment: int = 1
 
 
 @dataclass(frozen=True)
@@ -50,7 +35,8 @@ class Protocol:
     """A rule with the config's numbers: ready to cut views.
 
     `num_frames` is the clip's length in segments (or frames, for SlowFast), `stride` the distance of SlowFast's
-    frames; `size` the side of the crop and `resize` the short side of the frame before it, in pixels.
+    frames; `size` the side of the crop and `resize` the short side of the frame before it, in pixels;
+    `frames_per_segment` the frames in a row at each chosen place.
     """
 
     name: str
@@ -63,6 +49,7 @@ class Protocol:
     resize: int
     average: str
     to_edges: bool = False
+    frames_per_segment: int = 1
 
     def boxes(self, height: int, width: int) -> list[tuple[CropBox, bool]]:
         """The crops of a frame of `height` x `width`, each with whether it is mirrored."""
@@ -70,16 +57,26 @@ class Protocol:
             return edge_crops(height, width, self.size)
         return fixed_crops(height, width, self.size, self.crops)
 
-    def clip_indices(self, num_frames: int, frames_per_segment: int = 1) -> np.ndarray:
+    @property
+    def views(self) -> int:
+        """Views of a video: crops of clips."""
+        return self.clips * self.crops
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of a view, all its frames together."""
+        return self.num_frames * self.frames_per_segment * self.size**2
+
+    def clip_indices(self, num_frames: int) -> np.ndarray:
         """0-based frames of every clip of a video of `num_frames` frames, int64 (clips, T)."""
-        starts = np.atleast_2d(self._starts(num_frames, frames_per_segment))
+        starts = np.atleast_2d(self._starts(num_frames))
         assert len(starts) == self.clips, f"{self.name}: {len(starts)} clips, needs {self.clips}"
         if self.sampling in ("clip", "segment_middles", "image"):
             return starts
-        return clip_sampling.expand(starts, frames_per_segment=frames_per_segment, num_frames=num_frames)
+        return clip_sampling.expand(starts, frames_per_segment=self.frames_per_segment, num_frames=num_frames)
 
-    def _starts(self, num_frames: int, frames_per_segment: int) -> np.ndarray:
-        segments = {"num_segments": self.num_frames, "frames_per_segment": frames_per_segment}
+    def _starts(self, num_frames: int) -> np.ndarray:
+        segments = {"num_segments": self.num_frames, "frames_per_segment": self.frames_per_segment}
         if self.sampling == "segments_centre":
             return clip_sampling.segments_centre(num_frames, **segments)
         if self.sampling == "segments_test":
@@ -105,29 +102,36 @@ class Protocol:
 
 
 def protocol_for(name: str, *, sampling: str, num_frames: int, stride: int = 1, size: int, resize: int) -> Protocol:
-    """The protocol `name` for a method that samples by `sampling` ("segments", "clip", "image").
+    """The built-in protocol `name` for a method that samples by `sampling` ("segments", "clip", "image").
 
     `num_frames` are the segments or frames of the method's clip, `size` and `resize` the config's input_size and
     test_resize. Raises `UserError` for a name that is unknown or does not fit the method.
     """
-    if name not in PROTOCOLS:
-        close = difflib.get_close_matches(name, PROTOCOLS, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise UserError(f"protocol: got {name!r}, needs one of {', '.join(PROTOCOLS)}.{hint}")
-    rule = PROTOCOLS[name]
-    chosen = rule.sampling or CENTRE_SAMPLING[sampling]
-    needs = {"clip": "clip", "segment_middles": "clip", "image": "image"}.get(chosen, "segments")
-    if needs != sampling:
-        raise UserError(f"protocol: got {name!r}, whose clips are made of {needs}, for a method that takes {sampling}")
+    name, rule = find_rule(name, {})
+    return protocol_of(name, rule, ClipShape(sampling, num_frames, stride), size=size, resize=resize)
+
+
+def protocol_of(name: str, rule: ProtocolRule, shape: ClipShape, *, size: int, resize: int) -> Protocol:
+    """`rule` with the numbers of a method and a config; `UserError` where it does not fit them."""
+    needs = made_of(rule, shape.sampling)
+    if needs != shape.sampling:
+        raise UserError(
+            f"protocol: got {name!r}, whose clips are made of {needs}, for a method that takes {shape.sampling}"
+        )
+    resize = rule.resize or resize
+    size = rule.size or (resize if rule.full_resolution else size)
+    if size > resize:
+        raise UserError(f"protocol {name}: got crops of {size} from a short side of {resize}, needs at least {size}")
     return Protocol(
         name=name,
-        sampling=chosen,
+        sampling=rule.sampling or CENTRE_SAMPLING[shape.sampling],
         clips=rule.clips,
         crops=rule.crops,
-        num_frames=rule.num_segments or num_frames,
-        stride=stride,
-        size=resize if rule.full_resolution else size,
+        num_frames=rule.num_segments or shape.num_frames,
+        stride=shape.stride,
+        size=size,
         resize=resize,
         average=rule.average,
         to_edges=rule.to_edges,
+        frames_per_segment=shape.frames_per_segment,
     )

@@ -1,6 +1,6 @@
 """Which video comes when: functions of the seed and the position in the run, alike for any number of ranks."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -61,12 +61,13 @@ class EvaluationSampler(Sampler[int]):
     """Videos of this rank, each exactly once over all ranks: blocks of `block` neighbours are dealt out in turn.
 
     What is batched together is a block, so scores do not depend on the number of ranks. Nothing is padded: ranks may
-    get different numbers of videos, or none.
+    get different numbers of videos, or none. Blocks whose videos are all `done` are dealt to nobody.
     """
 
-    def __init__(self, *, num_videos: int, block: int, rank: int, world_size: int) -> None:
-        blocks = range(0, num_videos, block)[rank::world_size]
-        self._indices = [index for first in blocks for index in range(first, min(first + block, num_videos))]
+    def __init__(self, *, num_videos: int, block: int, rank: int, world_size: int, done: Collection[int] = ()) -> None:
+        blocks = [range(first, min(first + block, num_videos)) for first in range(0, num_videos, block)]
+        left = [each for each in blocks if not all(index in done for index in each)]
+        self._indices = [index for each in left[rank::world_size] for index in each]
 
     def __len__(self) -> int:
         return len(self._indices)

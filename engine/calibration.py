@@ -28,7 +28,7 @@ class ReliabilityBin(NamedTuple):
 
     low: float
     high: float
-    count: int
+    videos: int
     confidence: float
     accuracy: float
 
@@ -59,8 +59,8 @@ def reliability_curve(probabilities: np.ndarray, labels: np.ndarray, bins: int =
 
 def calibration_error(curve: list[ReliabilityBin]) -> float:
     """The expected calibration error, 0 to 1: |accuracy - confidence| averaged over the videos of all bins."""
-    total = sum(each.count for each in curve)
-    return sum(each.count * abs(each.accuracy - each.confidence) for each in curve if each.count) / total
+    total = sum(each.videos for each in curve)
+    return sum(each.videos * abs(each.accuracy - each.confidence) for each in curve if each.videos) / total
 
 
 def bootstrap_interval(

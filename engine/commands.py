@@ -8,20 +8,22 @@ from typing import Any
 
 import torch
 
+from datasets.evaluation_loader import build_evaluation_loader
 from datasets.finding import report_lines
 from datasets.list_checks import describe_histogram
-from datasets.loaders import Batch, ClipFormat, build_evaluation_loader, build_train_loader
-from datasets.protocols import Protocol, protocol_for
+from datasets.loaders import Batch, ClipFormat, build_train_loader
 from datasets.videos import Videos, list_findings, read_videos
 from engine import preflight
 from engine.checkpoint import check_same_experiment, remove_leftovers
 from engine.checkpoint_choice import Found, find_checkpoint, set_aside
 from engine.distributed import World, check_agreement, raise_together
-from engine.evaluation import Evaluation, ViewScorer, evaluate
+from engine.evaluation_run import Wanted, check_names, choose_protocol, evaluate_list, evaluate_protocols
+from engine.evaluation_run import build_scorer as build_scorer
+from engine.evaluation_table import table_lines
 from engine.experiment import Experiment
 from engine.folder_lock import folder_lock
 from engine.log import LOGGER, Events, open_log
-from engine.run import Run, build_run, normalisation
+from engine.run import Run, build_run
 from engine.signals import StopRequest
 from engine.train_loop import Session, train
 from engine.weights import build_placed, for_training, load_evaluated
@@ -33,60 +35,10 @@ from utils.config_schema import Config
 from utils.errors import UserError
 
 
-def choose_protocol(config: Config, method: Method) -> Protocol:
-    """The protocol that the config names, or the method's dense one (`val_dense`), or the centre."""
-    name = config.val_protocol or (method.dense_protocol if config.val_dense else "center")
-    return protocol_for(
-        name,
-        sampling=method.sampling,
-        num_frames=method.frames_per_view // method.frames_per_segment,
-        stride=config.model.stride,
-        size=config.augmentation.input_size,
-        resize=config.augmentation.test_resize,
-    )
-
-
 def read_lists(config: Config, *splits: str) -> list[Videos]:
     """The videos of "train" or "val"; every list is read, and all faults reported, before anything is written."""
     sampling = METHODS[config.model.type].method.sampling
     return [read_videos(config, split, sampling=sampling) for split in splits]
-
-
-def build_scorer(config: Config, method: Method, world: World) -> ViewScorer:
-    """What scores views with `method` as the config wants it."""
-    mean, std = normalisation(config, method)
-    return ViewScorer(
-        method=method,
-        mean=mean,
-        std=std,
-        device=world.device,
-        precision=config.precision,
-        view_batch=config.val_batch_size or config.batch_size,
-    )
-
-
-def evaluate_list(
-    config: Config, method: Method, videos: Videos, *, world: World, stop: StopRequest
-) -> Evaluation | None:
-    """Score `videos` by the config's protocol; None where the run was asked to stop meanwhile."""
-    protocol = choose_protocol(config, method)
-    scorer = build_scorer(config, method, world)
-    loader = build_evaluation_loader(
-        config,
-        videos,
-        protocol,
-        frames_per_segment=method.frames_per_segment,
-        rank=world.rank,
-        world_size=world.size,
-    )
-    return evaluate(
-        scorer,
-        loader,
-        protocol=protocol,
-        num_videos=len(videos.videos),
-        world=world,
-        stop=stop,
-    )
 
 
 def check(config: Config, world: World) -> int:
@@ -100,15 +52,8 @@ def check(config: Config, world: World) -> int:
     loader = _train_loader(config, method, train_videos, world, start_iteration=0)
     step_seconds = preflight.check_training(run, loader)
     protocol = choose_protocol(config, method)
-    evaluation = build_evaluation_loader(
-        config,
-        val_videos,
-        protocol,
-        frames_per_segment=method.frames_per_segment,
-        rank=world.rank,
-        world_size=world.size,
-    )
-    video_seconds = preflight.check_evaluation(build_scorer(config, method, world), iter(evaluation.videos), protocol)
+    evaluation = build_evaluation_loader(config, val_videos, [protocol], rank=world.rank, world_size=world.size)
+    video_seconds = preflight.check_evaluation(build_scorer(config, method, world), evaluation)
     size = config.augmentation.input_size
     frames, channels = method.frames_per_view, len(method.mean)
     view = torch.zeros(1, frames, channels, size, size, device=world.device)
@@ -131,20 +76,32 @@ def _check_lists(train_videos: Videos, val_videos: Videos) -> None:
         raise UserError(*severe, "datasets.prepare.check_lists --write-clean writes lists without these")
 
 
-def evaluate_only(config: Config, experiment: Experiment, world: World, *, load_path: str | None) -> int:
-    """`--evaluate`: score the validation list with a checkpoint (by default the best); returns the exit status."""
+def evaluate_only(
+    config: Config, experiment: Experiment, world: World, *, load_path: str | None, protocols: str | None = None
+) -> int:
+    """`--evaluate`: score the validation list with a checkpoint (by default the best); returns the exit status.
+
+    `protocols`: one, or several with commas, or "all"; by default the config's.
+    """
     open_log(None, rank=world.rank)
+    check_names(config, protocols)
     (videos,) = read_lists(config, "val")
     path = repository_path(load_path) if load_path else _best_checkpoint(experiment)
     config, method, name = load_evaluated(config, path, world)
     experiment.create()
     open_log(experiment.log_file, rank=world.rank)
     stop = StopRequest().install()
-    evaluation = evaluate_list(config, method, videos, world=world, stop=stop)
-    if evaluation is None:
-        LOGGER.info("evaluation stopped as asked")
+    wanted = Wanted(protocols, folder=experiment.results / "partial", checkpoint=path)
+    found = evaluate_protocols(config, method, videos, wanted, world=world, stop=stop)
+    if found is None:
+        LOGGER.info("evaluation stopped as asked; start it again to go on")
         return stop.status
-    LOGGER.info("evaluation of %s: %s", name, evaluation.line())
+    for evaluation in found.evaluations:
+        LOGGER.info("evaluation of %s: %s", name, evaluation.line())
+    for line in table_lines(found.evaluations):
+        LOGGER.info("%s", line)
+    if world.rank == 0:
+        found.remove_parts()
     return 0
 
 

@@ -1,15 +1,13 @@
 """What of the config the engine itself takes: the options of sync-BN and the name of the protocol."""
 
-import difflib
-
-from datasets.protocols import PROTOCOLS
+from datasets.protocol_rules import ALIASES, PROTOCOLS, own_mistakes, unknown_name
 from methods import METHODS
 from utils.config_schema import Config
 from utils.errors import Mistake
 
 
 def engine_mistakes(config: Config) -> list[Mistake]:
-    """Mistakes in `model.kwargs.bn_group_size`, `model.kwargs.bn_sync_stats` and `val_protocol`."""
+    """Mistakes in `model.kwargs.bn_group_size`, `model.kwargs.bn_sync_stats`, `protocols` and `val_protocol`."""
     mistakes = []
     group_size = config.model.kwargs.get("bn_group_size", 1)
     if isinstance(group_size, bool) or not isinstance(group_size, int) or group_size < 1:
@@ -19,12 +17,9 @@ def engine_mistakes(config: Config) -> list[Mistake]:
     sync_stats = config.model.kwargs.get("bn_sync_stats", False)
     if not isinstance(sync_stats, bool):
         mistakes.append(Mistake("model.kwargs.bn_sync_stats", f"got {sync_stats!r}, needs True or False"))
-    if config.val_protocol is not None and config.val_protocol not in PROTOCOLS:
-        close = difflib.get_close_matches(config.val_protocol, PROTOCOLS, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        mistakes.append(
-            Mistake("val_protocol", f"got {config.val_protocol!r}, needs one of {', '.join(PROTOCOLS)}.{hint}")
-        )
+    mistakes += own_mistakes(config.protocols)
+    if config.val_protocol is not None and config.val_protocol not in (*PROTOCOLS, *ALIASES, *config.protocols):
+        mistakes.append(Mistake("val_protocol", unknown_name(config.val_protocol, config.protocols)))
     return mistakes + _jitter_mistakes(config)
 
 
@@ -49,7 +44,7 @@ def _jitter_mistakes(config: Config) -> list[Mistake]:
 
 def protocol_overrides(name: str | None) -> list[str]:
     """What `--protocol NAME` sets in the config; "dense" is the method's published dense protocol."""
-    if name is None:
+    if name is None or name == "all" or "," in name:  # several are for one evaluation, not for a run
         return []
     if name == "dense":
         return ["common.val_protocol=null", "common.val_dense=True"]

@@ -11,6 +11,13 @@ def ranking(scores: np.ndarray) -> np.ndarray:
     return np.argsort(-np.asarray(scores, dtype=np.float64), axis=1, kind="stable")
 
 
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """float64 (..., K) whose last axis sums to 1."""
+    logits = np.asarray(logits, dtype=np.float64)
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
 def top_k_accuracy(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
     """Share of rows whose label is among the `k` highest scores, 0 to 1."""
     return float((ranking(scores)[:, :k] == labels[:, None]).any(axis=1).mean())

@@ -9,13 +9,12 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from datasets.evaluation_dataset import EvaluationVideo
+from datasets.evaluation_loader import EvaluationLoader
 from datasets.loaders import Batch
-from datasets.protocols import Protocol
-from engine.evaluation import ViewScorer, cut_views
 from engine.log import LOGGER
 from engine.run import Run
 from engine.train_step import train_step
+from engine.view_scoring import ViewScorer, cut_views
 
 TIMED_BATCHES = 2
 
@@ -61,21 +60,21 @@ def check_training(run: Run, loader: Iterator[Batch]) -> float:
     return seconds
 
 
-def check_evaluation(scorer: ViewScorer, videos: Iterator[EvaluationVideo], protocol: Protocol) -> float:
+def check_evaluation(scorer: ViewScorer, loader: EvaluationLoader) -> float:
     """Run one evaluation batch and print it; returns seconds per video (0 for a rank that has none to score)."""
     started = time.monotonic()
-    video = next(videos, None)
+    (protocol, *_), (batch, *_) = loader.protocols, loader.batches
+    video = next(iter(loader.videos), None)
     if video is None:
         return 0.0
-    views = list(cut_views(video, scorer.device))[: scorer.view_batch]
+    views = list(cut_views(video, scorer.device))[: batch.views]
     with torch.inference_mode():
         scorer.method.eval()
         logits = scorer(torch.stack(views))
-    count = protocol.clips * len(video.boxes)
-    seconds = (time.monotonic() - started) * count / len(views)
+    seconds = (time.monotonic() - started) * protocol.views / len(views)
     LOGGER.info(
         "check: evaluation batch: %d of the %d views of a video, scores %s, %s",
-        *(len(views), count, tuple(logits.shape), protocol.describe()),
+        *(len(views), protocol.views, tuple(logits.shape), protocol.describe()),
     )
     return seconds
 

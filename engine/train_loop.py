@@ -148,6 +148,8 @@ def _evaluate_and_keep_best(run: Run, session: Session) -> bool:
             f"val_{name}/top1": evaluation.top1,
             f"val_{name}/top5": evaluation.top5,
             f"val_{name}/mean_class": evaluation.mean_class,
+            f"val_{name}/nll": evaluation.nll,
+            f"val_{name}/calibration_error": evaluation.calibration_error,
         },
         run.iteration,
     )

@@ -25,6 +25,7 @@ class TSM(TSN):
     """
 
     dense_protocol = "tsm-dense-10x3"
+    frame_wise = False
 
     def __init__(
         self,

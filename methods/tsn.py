@@ -21,6 +21,7 @@ class TSN(Method):
     sampling = "segments"
     train_crop = "multi_scale"
     dense_protocol = "tsn-25x10"
+    frame_wise = True
     backbone: ImageNetwork
 
     def __init__(
@@ -55,8 +56,16 @@ class TSN(Method):
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         """See the class."""
+        return self.from_features(self.features(clips))
+
+    def features(self, clips: torch.Tensor) -> torch.Tensor:
+        """See `Method`."""
         features = self.dropout(self.backbone(stack_segments(clips, self.modality)))
-        return self.consensus(features.unflatten(0, (clips.shape[0], -1)), self.classifier)
+        return features.unflatten(0, (clips.shape[0], -1))
+
+    def from_features(self, features: torch.Tensor) -> torch.Tensor:
+        """See `Method`."""
+        return self.consensus(features, self.classifier)
 
     def train(self, mode: bool = True) -> "TSN":
         """As nn.Module's; keeps partial BN's layers in evaluation mode."""

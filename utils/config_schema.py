@@ -163,8 +163,11 @@ class Config(Section):
     val_protocol: Text | None = Field(
         default=None, description="evaluate by this named protocol; val_dense is False then"
     )
+    protocols: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="evaluation protocols of your own, each a name with keys (docs/analysis.md)"
+    )
     val_batch_size: Count | None = Field(
-        default=None, description="views per evaluation batch and rank; default batch_size"
+        default=None, description="views per evaluation batch and rank; default: the pixels of a training batch"
     )
     workers: Annotated[int, Field(ge=0)] = Field(default=4, description="loader processes per rank")
     batch_size: Count = Field(description="clips per rank and step")

@@ -12,7 +12,8 @@ import pytest
 import simplejpeg
 import torch
 
-from datasets.loaders import Batch, ClipFormat, build_evaluation_loader, build_train_loader
+from datasets.evaluation_loader import build_evaluation_loader
+from datasets.loaders import Batch, ClipFormat, build_train_loader
 from datasets.protocols import protocol_for
 from datasets.videos import read_videos
 from tests.datasets.folder_config import folder_config
@@ -87,7 +88,7 @@ def train_batches(config: Config) -> list[Batch]:
 def evaluate(config: Config) -> list[Any]:
     protocol = protocol_for("center", sampling="segments", num_frames=4, stride=1, size=16, resize=24)
     videos = read_videos(config, "val", sampling="segments")
-    loader = build_evaluation_loader(config, videos, protocol, frames_per_segment=1, rank=0, world_size=1)
+    loader = build_evaluation_loader(config, videos, [protocol], rank=0, world_size=1)
     return list(loader.videos)
 
 

@@ -1,7 +1,9 @@
 """Evaluation videos: needed frames once, every view as cutting it directly would give it."""
 
+import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -22,9 +24,8 @@ def protocol_of(name: str) -> Protocol:
 
 def dataset_of(root: Path, protocol: Protocol, num_frames: int, frames_per_segment: int = 1) -> EvaluationDataset:
     videos = VideoList(records=[VideoRecord("v", num_frames, 2, 7)], list_file=Path("lists/val.txt"))
-    return EvaluationDataset(
-        videos=videos, source=FolderSource(root=root), protocol=protocol, frames_per_segment=frames_per_segment
-    )
+    protocol = dataclasses.replace(protocol, frames_per_segment=frames_per_segment)
+    return EvaluationDataset(videos=videos, source=FolderSource(root=root), protocols=[protocol])
 
 
 def views(video: EvaluationVideo) -> list[torch.Tensor]:
@@ -44,7 +45,7 @@ def test_views_equal_cutting_each_from_its_own_frames(tmp_path: Path, name: str,
     protocol = protocol_of(name)
     video = dataset_of(tmp_path, protocol, 20)[0]
     assert (video.label, video.video_index) == (2, 0)
-    wanted = protocol.clip_indices(20, 1)
+    wanted = protocol.clip_indices(20)
     assert len(video.frames) == len(set(wanted.ravel().tolist()))
     source, seen = FolderSource(root=tmp_path), iter(views(video))
     for clip in wanted:
@@ -89,3 +90,27 @@ def test_a_broken_video_ends_the_evaluation(tmp_path: Path) -> None:
     (tmp_path / "v/img_00012.jpg").write_bytes(b"")
     with pytest.raises(UserError, match=r"^lists/val\.txt:7: v: .*img_00012\.jpg: the file is empty; evaluation"):
         dataset_of(tmp_path, protocol_of("center"), 20)[0]
+
+
+class CountingSource(FolderSource):
+    """Notes which frames are read."""
+
+    def read(self, video: str, indices: np.ndarray) -> list[torch.Tensor]:
+        self.indices = indices.tolist()
+        return super().read(video, indices)
+
+
+def test_several_protocols_share_each_frame_and_see_what_each_would_alone(tmp_path: Path) -> None:
+    make_frame_folders(tmp_path, ["v"], frames=20, size=(48, 64))
+    names = ("center", "tsm-dense-10x3", "tsm-twice-3crop", "tsn-25x10")
+    protocols = [protocol_of(name) for name in names] + [dataclasses.replace(protocol_of("center"), resize=40)]
+    source = CountingSource(root=tmp_path)
+    videos = VideoList(records=[VideoRecord("v", 20, 2, 7)], list_file=Path("lists/val.txt"))
+    together = EvaluationDataset(videos=videos, source=source, protocols=protocols)[0]
+    assert source.indices == list(range(20))
+    for protocol, video in zip(protocols, (together, *together.further), strict=True):
+        alone = dataset_of(tmp_path, protocol, 20)[0]
+        assert video.boxes == alone.boxes
+        assert (video.label, video.video_index) == (2, 0)
+        for one, other in zip(views(video), views(alone), strict=True):
+            assert torch.equal(one, other)

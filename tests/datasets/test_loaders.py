@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch.utils.data import get_worker_info
 
+from datasets.evaluation_loader import build_evaluation_loader
 from datasets.frame_group_dataset import FrameGroupDataset
-from datasets.loaders import Batch, ClipFormat, build_crop, build_evaluation_loader, build_train_loader
+from datasets.loaders import Batch, ClipFormat, build_crop, build_train_loader
 from datasets.protocols import protocol_for
 from datasets.videos import read_videos
 from tests.datasets.folder_config import NUM_VIDEOS, folder_config
@@ -112,7 +113,7 @@ def test_a_user_error_of_a_worker_arrives_as_it_is(tmp_path: Path, workers: int)
     assert "Traceback" not in str(error.value)
     videos = read_videos(config, "val", sampling="segments")
     protocol = protocol_for("center", sampling="segments", num_frames=4, size=16, resize=24)
-    loader = build_evaluation_loader(config, videos, protocol, frames_per_segment=1, rank=0, world_size=1)
+    loader = build_evaluation_loader(config, videos, [protocol], rank=0, world_size=1)
     with pytest.raises(UserError, match=r"^[^\n]*list\.txt:2: v 1: [^\n]*evaluation substitutes nothing[^\n]*$"):
         list(loader.videos)
 
@@ -133,9 +134,7 @@ def test_evaluation_gives_every_video_once(tmp_path: Path, name: str, workers: i
     protocol = protocol_for(name, sampling="segments", num_frames=4, size=16, resize=24)
     seen = []
     for rank in range(world_size):
-        loader = build_evaluation_loader(
-            config, videos, protocol, frames_per_segment=1, rank=rank, world_size=world_size
-        )
+        loader = build_evaluation_loader(config, videos, [protocol], rank=rank, world_size=world_size)
         assert loader.block == (2 if name == "center" else 1)
         shard = list(loader.videos)
         assert len(shard) == len(loader.videos)
@@ -150,7 +149,7 @@ def test_more_ranks_than_videos_leave_some_with_none(tmp_path: Path) -> None:
     config = folder_config(tmp_path, workers=2)
     videos = read_videos(config, "val", sampling="segments")
     protocol = protocol_for("center", sampling="segments", num_frames=4, size=16, resize=24)
-    loader = build_evaluation_loader(config, videos, protocol, frames_per_segment=1, rank=11, world_size=12)
+    loader = build_evaluation_loader(config, videos, [protocol], rank=11, world_size=12)
     assert list(loader.videos) == []
 
 

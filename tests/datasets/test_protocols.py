@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from datasets.clip_sampling import dense_test, segments_twice
-from datasets.protocols import PROTOCOLS, Protocol, protocol_for
+from datasets.protocol_rules import ALIASES, find_rule, own_mistakes
+from datasets.protocols import PROTOCOLS, ClipShape, Protocol, protocol_for, protocol_of
 from utils.errors import UserError
 
 # name: method's sampling, views, frames of a clip, side of the crop, what is averaged
@@ -20,8 +21,12 @@ EXPECTED = {
 }
 
 
-def protocol(name: str, sampling: str = "segments", num_frames: int = 8, stride: int = 2) -> Protocol:
-    return protocol_for(name, sampling=sampling, num_frames=num_frames, stride=stride, size=224, resize=256)
+def protocol(
+    name: str, sampling: str = "segments", num_frames: int = 8, stride: int = 2, frames_per_segment: int = 1
+) -> Protocol:
+    name, rule = find_rule(name, {})
+    shape = ClipShape(sampling, num_frames, stride, frames_per_segment)
+    return protocol_of(name, rule, shape, size=224, resize=256)
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
@@ -57,10 +62,10 @@ def test_the_centre_is_the_methods_own() -> None:
 
 
 def test_segments_of_several_frames_are_consecutive_in_every_clip() -> None:
-    clips = protocol("tsm-twice-3crop", num_frames=2).clip_indices(20, frames_per_segment=5)
+    clips = protocol("tsm-twice-3crop", num_frames=2, frames_per_segment=5).clip_indices(20)
     # 16 starts in 2 parts of 8: middles 4 and 12, beginnings 0 and 8
     assert clips.tolist() == [[4, 5, 6, 7, 8, 12, 13, 14, 15, 16], [0, 1, 2, 3, 4, 8, 9, 10, 11, 12]]
-    short = protocol("tsm-dense-10x3", num_frames=2).clip_indices(3, frames_per_segment=5)
+    short = protocol("tsm-dense-10x3", num_frames=2, frames_per_segment=5).clip_indices(3)
     assert short.tolist() == [[0, 1, 2, 2, 2, 2, 2, 2, 2, 2]] * 10
 
 
@@ -102,3 +107,44 @@ def test_an_unknown_name_is_answered_with_the_closest() -> None:
 def test_a_protocol_of_another_method_is_refused(name: str, sampling: str, made_of: str) -> None:
     with pytest.raises(UserError, match=rf"got '{name}', whose clips are made of {made_of}, .* takes {sampling}$"):
         protocol(name, sampling)
+
+
+def test_the_names_of_the_tsm_paper_stand_for_ours() -> None:
+    assert [find_rule(alias, {})[0] for alias in ALIASES] == ["center", "tsm-twice-3crop"]
+    chosen = protocol_for("accurate", sampling="segments", num_frames=8, size=224, resize=256)
+    assert (chosen.name, chosen.views, chosen.pixels) == ("tsm-twice-3crop", 6, 8 * 256**2)
+
+
+def test_a_config_adds_protocols_of_its_own() -> None:
+    own = {"small": {"sampling": "twice", "clips": 2, "crops": 5, "size": 112, "resize": 128}, "plain": {}}
+    assert own_mistakes(own) == []
+    shape = ClipShape("segments", 8)
+    small, plain = (protocol_of(*find_rule(name, own), shape, size=224, resize=256) for name in own)
+    assert small.describe() == "small: 2 clips of 8 x 5 crops of 112 from short side 128, logits averaged"
+    assert plain.describe() == "plain: 1 clip of 8 x 1 crop of 224 from short side 256, logits averaged"
+    assert protocol_of(*find_rule("plain", own), ClipShape("clip", 32, 2), size=224, resize=256).sampling == "clip"
+    with pytest.raises(UserError, match="crops of 300 from a short side of 256"):
+        protocol_of(*find_rule("p", {"p": {"size": 300}}), shape, size=224, resize=256)
+
+
+@pytest.mark.parametrize(
+    ("own", "path", "message"),
+    [
+        ({"center": {}}, "protocols.center", "is taken"),
+        ({"a,b": {}}, "protocols.a,b", "holds a comma"),
+        ({"p": 3}, "protocols.p", "got 3, needs keys below it: sampling, "),
+        ({"p": {"crop": 3}}, "protocols.p.crop", "no such key. Did you mean 'crops'?"),
+        ({"p": {"crops": 4}}, "protocols.p.crops", "got 4, needs one of 1, 3, 5, 10"),
+        ({"p": {"crops": True}}, "protocols.p.crops", "got True, needs one of"),
+        ({"p": {"size": 0}}, "protocols.p.size", "got 0, needs a number of at least 1"),
+        ({"p": {"clips": 3}}, "protocols.p.clips", "got 3, needs 1: that many does sampling the method's centre"),
+        ({"p": {"sampling": "dense"}}, "protocols.p.clips", "got 1, needs 10"),
+        ({"p": {"sampling": "clip", "num_segments": 8}}, "protocols.p.num_segments", "clip has no segments"),
+        ({"p": {"to_edges": True}}, "protocols.p.to_edges", "needs crops: 3"),
+        ({"p": {"full_resolution": True, "size": 9}}, "protocols.p.size", "remove one of them"),
+    ],
+)
+def test_a_faulty_protocol_is_named_by_its_key(own: dict, path: str, message: str) -> None:
+    (mistake,) = own_mistakes(own)
+    assert mistake.path == path
+    assert message in mistake.message

@@ -25,7 +25,7 @@ def test_the_likelihood_is_the_mean_of_four_logarithms() -> None:
 def test_the_calibration_error_of_four_videos() -> None:
     """Of five bins (0.6, 0.8] holds 0.8 (wrong), 0.7 and 0.75 (right), (0.8, 1] holds 0.9 (right)."""
     curve = reliability_curve(PROBABILITIES, LABELS, bins=5)
-    assert [each.count for each in curve] == [0, 0, 0, 3, 1]
+    assert [each.videos for each in curve] == [0, 0, 0, 3, 1]
     assert curve[3].confidence == pytest.approx(0.75)
     assert curve[3].accuracy == pytest.approx(2 / 3)
     assert np.isnan(curve[0].accuracy)
@@ -34,8 +34,8 @@ def test_the_calibration_error_of_four_videos() -> None:
 
 def test_fifteen_bins_cover_everything_from_zero_to_one() -> None:
     curve = reliability_curve(np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([0, 0]))
-    assert (len(curve), curve[0].low, curve[-1].high, curve[-1].count) == (15, 0.0, 1.0, 1)
-    assert sum(each.count for each in curve) == 2
+    assert (len(curve), curve[0].low, curve[-1].high, curve[-1].videos) == (15, 0.0, 1.0, 1)
+    assert sum(each.videos for each in curve) == 2
 
 
 def test_an_interval_is_that_of_the_binomial() -> None:

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.loaders import build_evaluation_loader
+from datasets.evaluation_loader import build_evaluation_loader
 from datasets.protocols import PROTOCOLS, Protocol, ProtocolRule
-from engine.commands import build_placed, build_scorer, choose_protocol, evaluate_list, read_lists
+from engine.commands import read_lists
 from engine.distributed import World
 from engine.evaluation import Evaluation, cut_views, evaluate
+from engine.evaluation_run import build_scorer, choose_protocol, evaluate_list
 from engine.signals import StopRequest
+from engine.weights import build_placed
 from tests.engine.rank_processes import on_ranks
 from tests.engine.runs import ALONE
 from tests.experiments import write_experiment
@@ -99,11 +101,9 @@ def test_views_are_averaged_by_hand(average: str, config: str) -> None:
     (videos,) = read_lists(loaded, "val")
     method = build_placed(loaded, ALONE, initialise=True).eval()
     protocol = dataclasses.replace(choose_protocol(loaded, method), average=average)
-    loader = build_evaluation_loader(
-        loaded, videos, protocol, frames_per_segment=method.frames_per_segment, rank=0, world_size=1
-    )
+    loader = build_evaluation_loader(loaded, videos, [protocol], rank=0, world_size=1)
     scorer = build_scorer(loaded, method, ALONE)
-    found = evaluate(scorer, loader, protocol=protocol, num_videos=VIDEOS, world=ALONE, stop=StopRequest())
+    (found,) = evaluate(scorer, loader, world=ALONE, stop=StopRequest())
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (method.mean, method.std))
     for video in loader.videos:
         views = list(cut_views(video, ALONE.device))

@@ -2,7 +2,7 @@
 
     python -m datasets.prepare.make_motion_videos OUT [--clips 960] [--val-clips 240]
 
-writes OUT/{train,val}/<class>/<class>_0001.mp4, OUT/{train,val}_split.txt (`path label`) and OUT/classInd.txt. A motion
+writes OUT/{train,val}/<class>/<class>_train_0001.mp4, OUT/{train,val}_split.txt (`path label`) and OUT/classInd.txt. A motion
 and its reverse show the same frames in the other order, so no single frame, and no average over frames, tells them
 apart. Started again, it makes what is missing.
 """
@@ -50,7 +50,7 @@ class Clip(NamedTuple):
     def path(self) -> str:
         """Below the output folder."""
         name = CLASSES[self.label]
-        return f"{self.split}/{name}/{name}_{self.number // len(CLASSES) + 1:04d}.mp4"
+        return f"{self.split}/{name}/{name}_{self.split}_{self.number // len(CLASSES) + 1:04d}.mp4"
 
 
 def texture(rng: np.random.Generator) -> np.ndarray:

@@ -16,7 +16,7 @@ def test_files_and_lists(tmp_path: Path) -> None:
     train = read_list(tmp_path / "train_split.txt", num_class=8, frames_required=False)
     assert Counter(train.labels.tolist()) == dict.fromkeys(range(8), 2)
     assert read_class_names(tmp_path / "train_split.txt", 8) == list(CLASSES)
-    assert train[9].path == "train/pan_right/pan_right_0002.mp4"
+    assert train[9].path == "train/pan_right/pan_right_train_0002.mp4"
     frames = list(decode_frames(tmp_path / train[9].path))
     rendered = render(Clip("train", 9, 1))
     assert len(frames) == FRAMES
@@ -27,7 +27,7 @@ def test_started_again_it_makes_what_is_missing(tmp_path: Path) -> None:
     words = [str(tmp_path), "--clips", "8", "--val-clips", "8"]
     main(words)
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in tmp_path.glob("*/*/*.mp4")}
-    lost = tmp_path / "val/zoom_in/zoom_in_0001.mp4"
+    lost = tmp_path / "val/zoom_in/zoom_in_val_0001.mp4"
     lost.unlink()
     main(words)
     assert lost.read_bytes() == before.pop(lost)[1]

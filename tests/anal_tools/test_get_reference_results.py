@@ -109,6 +109,19 @@ def test_a_missing_checkpoint_is_a_line_and_status_2(config: Path, tmp_path: Pat
     assert not out.exists()
 
 
+def test_several_protocols_views_and_features_in_one_pass(config: Path, scored: Results, tmp_path: Path) -> None:
+    checkpoint = str(config.parent / "ckpt_best.pth.tar")
+    options = ["--protocol", "center,dense", "--per-view", "--features", "--out", str(tmp_path / "x.npz")]
+    assert main(["--config", str(config), "--load-path", checkpoint, *options]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.center.npz", "x.tsm-dense-10x3.npz"]
+    center, dense = (load_results(tmp_path / f"x.{name}.npz") for name in ("center", "tsm-dense-10x3"))
+    assert np.array_equal(center.scores, scored.scores)
+    assert (center.views.shape, dense.views.shape) == ((10, 1, 3), (10, 30, 3))
+    assert dense.features.shape == (10, 64)  # resnet18 of width 8
+    np.testing.assert_allclose(dense.views.mean(axis=1), dense.scores, atol=1e-5)
+    assert scored.views is None
+
+
 def test_mistakes_of_the_command_line_are_told_before_anything_is_read(config: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"results\.txt: can't be a score file"):
         main(["--config", "no.yaml", "--load-path", "no.pth", "--out", str(tmp_path / "results.txt")])

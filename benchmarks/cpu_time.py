@@ -14,11 +14,8 @@ def cpu_seconds() -> float:
 
 def cpu_of_loader(make: Callable[[], Iterator[Any]]) -> float:
     """CPU seconds from making the loader to the end of its workers: theirs, and the hand-over here."""
-    gc.collect()
+    gc.collect()  # not in the middle of it
     before = cpu_seconds()
-    batches = make()
-    for _ in batches:
+    for _ in make():  # its workers have ended after the last batch
         pass
-    del batches
-    gc.collect()  # its workers end with it
     return cpu_seconds() - before

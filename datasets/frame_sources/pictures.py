@@ -76,7 +76,7 @@ class PictureSource:
         axes = AXES[self.modality]
         unique = list(dict.fromkeys(int(index) for index in indices))
         pictures = [Picture(index, axis) for index in unique for axis in axes]
-        data = self._fetch(video, pictures)
+        data = self.fetch(video, pictures)
         decoded = [self._decode(video, picture, each) for picture, each in zip(pictures, data)]
         if len(axes) > 1:
             decoded = [self._joined(video, unique[n], decoded[2 * n : 2 * n + 2]) for n in range(len(unique))]
@@ -89,7 +89,7 @@ class PictureSource:
         axes = AXES[self.modality]
         unique, places = np.unique(indices, return_inverse=True)
         pictures = [Picture(int(index), axis) for index in unique for axis in axes]
-        data = self._fetch(video, pictures)
+        data = self.fetch(video, pictures)
         sizes = {size_of(each, Place(self.store, video, picture)) for picture, each in zip(pictures, data)}
         self._check_sizes(video, pictures, sizes)
         box = part(*sizes.pop())
@@ -104,7 +104,8 @@ class PictureSource:
             folder = self.store.place(video, pictures[0]).parent
             raise BrokenVideo(f"{folder}: frames of different sizes {sorted(sizes)}")
 
-    def _fetch(self, video: str, pictures: list[Picture]) -> list[bytes]:
+    def fetch(self, video: str, pictures: list[Picture]) -> list[bytes]:
+        """The bytes of pictures: from the servers of the cache, or from the store."""
         if self.cache is None:
             return self.store.fetch(video, pictures)
         names = [f"{self.store.identity}\0{self.store.place(video, picture)}" for picture in pictures]

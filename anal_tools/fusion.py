@@ -24,9 +24,7 @@ def check_same_videos(first: Results, other: Results, path: Path) -> None:
     if first.paths.tolist() != other.paths.tolist() or first.labels.tolist() != other.labels.tolist():
         faults.append(f"another list ({other.list_file}, the first has {first.list_file})")
     if faults:
-        raise UserError(
-            f"{path}: scores of {' and of '.join(faults)}; score the same videos and classes"
-        )
+        raise UserError(f"{path}: scores of {' and of '.join(faults)}; score the same videos and classes")
 
 
 def fuse(parts: Sequence[Results], weights: Sequence[float], *, note: str = "") -> Results:

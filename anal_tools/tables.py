@@ -35,13 +35,14 @@ def predicted_matrix(results: Results) -> np.ndarray:
     return confusion_matrix(ranking(results.scores)[:, 0], results.labels, len(results.class_names))
 
 
-def top_errors(results: Results, count: int = TOP_ERRORS) -> list[Error]:
-    """The most confident wrong predictions, the most confident one first."""
+def top_errors(results: Results, count: int = TOP_ERRORS, *, by_loss: bool = False) -> list[Error]:
+    """The most confident wrong predictions, the most confident one first; or those of the least probable label."""
     probabilities, order = results.probabilities(), ranking(results.scores)
     rows = np.arange(len(order))
     confidence = probabilities[rows, order[:, 0]]
     wrong = np.flatnonzero(order[:, 0] != results.labels)
-    chosen = wrong[np.argsort(-confidence[wrong], kind="stable")][:count]
+    worst = probabilities[rows, results.labels] if by_loss else -confidence
+    chosen = wrong[np.argsort(worst[wrong], kind="stable")][:count]
     names = results.class_names
     return [
         Error(
@@ -75,7 +76,8 @@ def confused_pairs(matrix: np.ndarray, names: Sequence[str]) -> list[tuple[str, 
     ]
 
 
-def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A csv file of `rows` below `header`."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(header)
@@ -84,7 +86,7 @@ def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
 
 def write_matrix(path: Path, matrix: np.ndarray, names: Sequence[str]) -> None:
     """The confusion matrix: a row per label, a column per prediction, counts of videos."""
-    _write(path, ["label \\ prediction", *names], ([name, *row] for name, row in zip(names, matrix.tolist())))
+    write_table(path, ["label \\ prediction", *names], ([name, *row] for name, row in zip(names, matrix.tolist())))
 
 
 def write_classes(path: Path, results: Results, matrix: np.ndarray) -> None:
@@ -104,7 +106,7 @@ def write_classes(path: Path, results: Results, matrix: np.ndarray) -> None:
         rows.append((top1, [name, count, f"{top1:.2f}", f"{top5:.2f}", *confused]))
     rows.sort(key=lambda row: (np.isnan(row[0]), row[0]))
     header = ["class", "videos", "top-1 %", "top-5 %", "most confused with", "% of its videos"]
-    _write(path, header, (row for _, row in rows))
+    write_table(path, header, (row for _, row in rows))
 
 
 def write_errors(path: Path, errors: Sequence[Error]) -> None:
@@ -118,9 +120,9 @@ def write_errors(path: Path, errors: Sequence[Error]) -> None:
         ]
         for error in errors
     )
-    _write(path, header, rows)
+    write_table(path, header, rows)
 
 
 def write_pairs(path: Path, pairs: Sequence[tuple[str, str, int, int, int]]) -> None:
     """The most confused pairs, a row each."""
-    _write(path, ["class a", "class b", "confusions", "a taken for b", "b taken for a"], pairs)
+    write_table(path, ["class a", "class b", "confusions", "a taken for b", "b taken for a"], pairs)

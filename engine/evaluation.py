@@ -83,6 +83,10 @@ class _Pending(NamedTuple):
     views: int
     videos: list[EvaluationVideo]
 
+    def is_whole_before(self, video: EvaluationVideo) -> bool:
+        """Whether `video` begins the next block."""
+        return bool(self.videos) and video.video_index // self.block != self.videos[0].video_index // self.block
+
 
 def evaluate(
     scorer: ViewScorer,
@@ -150,8 +154,7 @@ def _score_shard(
                 return
             kept.append((video.video_index, video.label))
             for each, part, found in zip(pending, (video, *video.further), scores):
-                if each.videos and part.video_index // each.block != each.videos[0].video_index // each.block:
-                    found += _score(scorer, each)
+                found += _score(scorer, each) if each.is_whole_before(part) else []
                 each.videos.append(part)
         for each, found in zip(pending, scores):
             found += _score(scorer, each)

@@ -75,12 +75,15 @@ class PartialScores:
         found: dict[int, ScoredVideo] = {}
         for path in sorted(self.folder.glob("*.npz")):
             try:
-                with np.load(path, allow_pickle=False) as archive:
-                    if str(archive["fingerprint"]) == self._text:
-                        found |= _videos({name: archive[name] for name in archive.files})
+                found |= self._read(path)
             except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
                 LOGGER.warning("%s: can't be read (%s); its videos are scored again", path, error)
         return found
+
+    def _read(self, path: Path) -> dict[int, ScoredVideo]:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        return _videos(arrays) if str(arrays["fingerprint"]) == self._text else {}
 
 
 def _arrays(videos: list[ScoredVideo]) -> dict[str, np.ndarray]:

@@ -13,7 +13,8 @@ from tests.frame_folders import make_frame_folders
 from utils.errors import UserError
 
 FILES = [
-    *("confused_pairs.csv", "confusion_matrix.csv", "confusion_matrix.png", "errors.html", "errors_top100.csv"),
+    *("accuracy_by_length.csv", "calibration.csv", "confused_pairs.csv", "confusion_matrix.csv"),
+    *("confusion_matrix.png", "errors.html", "errors_by_loss_top100.csv", "errors_top100.csv", "label_suspects.csv"),
     *("per_class.csv", "summary.json"),
 ]
 
@@ -46,6 +47,9 @@ def test_summary_by_hand() -> None:
         "top-1": "42.86 %",  # 3 of 7
         "top-5": "100.00 %",
         "mean class accuracy": "44.44 %",  # 1 / 3, 1 / 2, 1 / 2
+        "95 % interval of top-1": summary["95 % interval of top-1"],
+        "negative log likelihood": summary["negative log likelihood"],
+        "calibration error": summary["calibration error"],
         "checkpoint": "exps/x/ckpt_best.pth.tar",
         "list": "lists/val.txt",
     }

@@ -1,0 +1,33 @@
+"""A real headless Chromium for the report's tests; they skip with a reason where there is none."""
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
+
+
+def open_browser(*, dark: bool = False) -> Iterator[Any]:
+    """A selenium driver of a 1280 x 900 window, closed afterwards."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (extra: dev)")
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("no chromium and chromedriver on this machine (Debian: chromium, chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    driver.execute_cdp_cmd("Network.enable", {})
+    driver.execute_cdp_cmd("Network.emulateNetworkConditions", OFFLINE)
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+OFFLINE = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from datasets.plain_list import PlainList, parse_plain
 from utils.errors import UserError
 
 REPORTED_LINES = 20
@@ -36,6 +37,16 @@ class VideoList:
         self._lines = np.array(lines, dtype=np.int32)
         self._ends = np.cumsum([len(path) for path in encoded], dtype=np.int64)
         self._paths = np.frombuffer(b"".join(encoded), dtype=np.uint8)
+
+    @classmethod
+    def of_plain(cls, plain: PlainList, list_file: Path) -> "VideoList":
+        """Of a list that was read all lines at once."""
+        videos = cls.__new__(cls)
+        videos.list_file = list_file
+        videos.labels, videos._num_frames = plain.labels, plain.num_frames
+        videos._lines = np.arange(1, len(plain.labels) + 1, dtype=np.int32)
+        videos._ends, videos._paths = plain.ends, plain.paths
+        return videos
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -138,6 +149,9 @@ def read_list(
     """
     if not list_file.is_file():
         raise UserError(f"{list_file}: no such list file; needs lines `path num_frames label`")
+    plain = parse_plain(_read_bytes(list_file), num_class=num_class, outside_root=outside_root)
+    if plain is not None:
+        return VideoList.of_plain(plain, list_file)
     records, found = parse_list(
         list_file, num_class=num_class, frames_required=frames_required, outside_root=outside_root
     )

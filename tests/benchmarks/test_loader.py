@@ -1,0 +1,69 @@
+"""The loader beside its yardsticks: the same clips, and what they cost."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.loader import BATCH, Workload, difference, loaders, measure, our_loader, plain_loader
+from benchmarks.made_frames import MEAN_BYTES, mean_size, write_frames
+from benchmarks.yardsticks import OpenCvClips, PilClips
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Workload:
+    folder = tmp_path_factory.mktemp("made")
+    write_frames(folder, videos=8, frames=8)
+    return Workload(folder, 2)
+
+
+def test_made_frames_are_as_large_as_real_ones(work: Workload) -> None:
+    assert abs(mean_size(work.root) / MEAN_BYTES - 1) < 0.15
+
+
+def test_clips_are_those_of_pillow_but_for_some_colour(work: Workload) -> None:
+    """Crops, frames and flips are the same: a flip or a shift by a pixel would be tens of grey levels."""
+    assert difference(work) <= 1.5
+
+
+def test_all_yardsticks_make_the_same_clips(work: Workload) -> None:
+    for pil, opencv in zip(plain_loader(work, PilClips), plain_loader(work, OpenCvClips)):
+        assert pil.shape == (BATCH, 8, 224, 224, 3)
+        assert pil.dtype == torch.uint8
+        assert (pil.float() - opencv.float()).abs().mean() < 3
+    assert set(loaders(work)) == {"pil", "pil_float", "opencv", "bare", "ours"}
+
+
+@pytest.mark.slow
+def test_ours_costs_little_more_than_decoding(work: Workload) -> None:
+    """CPU time on any machine, busy ones too; the figures of docs/performance.md, with room."""
+    found = measure(work._replace(batches=40), rounds=3)
+    assert found["ours"] <= 1.6 * found["bare"]
+    assert found["ours"] <= 0.60 * found["pil"]
+    assert found["ours"] <= 0.90 * found["opencv"]
+
+
+def resident_megabytes(process: int) -> float:
+    """Memory of a process that is its own, or shared and touched by it."""
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc on this system")
+def test_memory_stays_flat_over_many_clips(work: Workload) -> None:
+    """6,000 clips; with VIDEO_ANALYSIS_CLIPS=50000 as many as that."""
+    clips = int(os.environ.get("VIDEO_ANALYSIS_CLIPS", "6000"))
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    known = set(children.read_text().split())
+    loader = our_loader(work._replace(batches=clips // BATCH, workers=2))
+    workers = [int(child) for child in set(children.read_text().split()) - known]
+    assert len(workers) == 2
+    seen = []
+    for number, _ in enumerate(loader):
+        if number % 50 == 0 and number < clips // BATCH - 20:  # the workers leave with the last batches
+            seen.append([resident_megabytes(process) for process in (os.getpid(), *workers)])
+    settled, last = seen[3], seen[-1]
+    growth = [after - before for before, after in zip(settled, last)]
+    assert max(growth) < 30, f"main process and workers grew by {growth} MiB over {clips} clips"

@@ -56,5 +56,6 @@ def write_report(
     data = report_data(results, shown, summary=summary, compared=compared)
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")  # no tag ends the script
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
-    page = environment.get_template("report.html").render(data=text, title=f"{results.protocol}: top-1 {summary['top-1']}")
+    title = f"{results.protocol}: top-1 {summary['top-1']}"
+    page = environment.get_template("report.html").render(data=text, title=title)
     path.write_text(page, encoding="utf-8")

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.."
 PYTHON=${2:-.venv/bin/python}
 
 [ -e pretrained/mobilenet_v2_imagenet.pth ] || cp "$material/weights/mobilenet_v2_imagenet.pth" pretrained/
-for set in weizmann weizmann_direction; do
+for set in ${SETS:-weizmann weizmann_direction}; do
     "$PYTHON" -m datasets.prepare.dump_frames "$material/data/$set/videos" "data/$set/frames"
     "$PYTHON" -m datasets.prepare.build_lists folder --frames "data/$set/frames" --out "data/$set/lists" \
         --train-list "$material/data/$set/train.txt" --val-list "$material/data/$set/val.txt" \
@@ -18,9 +18,11 @@ for set in weizmann weizmann_direction; do
     for method in tsn tsm; do
         experiment=exps/$set/${method}_mobilenetv2
         "$PYTHON" main.py --config "$experiment/config.yaml"
-        "$PYTHON" anal_tools/get_reference_results.py --config "$experiment/config.yaml" \
-            --load-path "$experiment/ckpt.pth.tar" --out "$experiment/results/center.npz"
-        "$PYTHON" anal_tools/analyze.py "$experiment/results/center.npz" --out "$experiment/results/center"
+        for protocol in center tsm-twice-3crop; do
+            "$PYTHON" anal_tools/get_reference_results.py --config "$experiment/config.yaml" --protocol "$protocol" \
+                --load-path "$experiment/ckpt.pth.tar" --out "$experiment/results/$protocol.npz"
+        done
+        "$PYTHON" anal_tools/analyze.py "$experiment/results/tsm-twice-3crop.npz" --out "$experiment/results/report"
     done
 done
-grep -H "evaluation at iteration" exps/weizmann*/*/log.txt | grep -v "iteration 60:\|iteration 120:" || true
+grep -H "evaluation at iteration 180" exps/weizmann*/*/log.txt

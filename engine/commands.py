@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,10 @@ from engine.evaluation_table import table_lines
 from engine.experiment import Experiment
 from engine.folder_lock import folder_lock
 from engine.log import LOGGER, Events, open_log
+from engine.requeue import requeue
 from engine.run import Run, build_run
 from engine.signals import StopRequest
-from engine.train_loop import Session, train
+from engine.train_loop import Outcome, Session, train
 from engine.weights import build_placed, for_training, load_evaluated
 from engine.weights import load_weights as load_weights
 from methods import METHODS
@@ -194,7 +196,7 @@ def _is_finished(run: Run) -> bool:
 def train_experiment(config: Config, experiment: Experiment, world: World) -> int:
     """Train, going on from the folder's checkpoint where there is one; returns the exit status."""
     open_log(None, rank=world.rank)
-    LOGGER.info("---- start: %s on %s, %d rank(s)", experiment.folder.name, world.device, world.size)
+    LOGGER.info("---- start: %s on %s, %d rank(s)%s", experiment.folder.name, world.device, world.size, _job())
     train_videos, val_videos = read_lists(config, "train", "val")
     check_agreement(_fingerprint(config, train_videos, val_videos), world)
     for videos in (train_videos, val_videos):
@@ -208,7 +210,17 @@ def train_experiment(config: Config, experiment: Experiment, world: World) -> in
                 "this run is finished at iteration %d: raise lr_scheduler.max_iter to lengthen it", run.iteration
             )
             return 0
-        return _train(run, experiment, train_videos, val_videos)
+        stop = StopRequest().install()
+        if _train(run, experiment, train_videos, val_videos, stop).finished:
+            return 0
+    requeue(stop, world)
+    return stop.status
+
+
+def _job() -> str:
+    """The Slurm job, and which of its starts this is."""
+    job, restarts = os.environ.get("SLURM_JOB_ID"), os.environ.get("SLURM_RESTART_COUNT", "0")
+    return f", job {job} (restart {restarts})" if job else ""
 
 
 def _build_and_resume(config: Config, experiment: Experiment, world: World) -> Run:
@@ -224,9 +236,8 @@ def _build_and_resume(config: Config, experiment: Experiment, world: World) -> R
     return run
 
 
-def _train(run: Run, experiment: Experiment, train_videos: Videos, val_videos: Videos) -> int:
+def _train(run: Run, experiment: Experiment, train_videos: Videos, val_videos: Videos, stop: StopRequest) -> Outcome:
     config, world = run.config, run.world
-    stop = StopRequest().install()
     loader = _train_loader(config, run.method, train_videos, world, start_iteration=run.iteration)
     events_folder = experiment.events if world.rank == 0 else None
     with Events(events_folder, start_iteration=run.iteration) as events:
@@ -243,5 +254,4 @@ def _train(run: Run, experiment: Experiment, train_videos: Videos, val_videos: V
                 "format": 1,
             },
         )
-        outcome = train(run, loader, session)
-    return 0 if outcome.finished else stop.status
+        return train(run, loader, session)

@@ -41,12 +41,19 @@ def _appending(log_file: Path) -> logging.Handler:
     return logging.FileHandler(log_file, mode="a", encoding="utf-8")
 
 
-def log_failure(lines: Iterable[str]) -> None:
-    """Say in log.txt, where one is open, why the run ended; the command prints the same lines on stderr."""
-    for handler in LOGGER.handlers:
-        if isinstance(handler, logging.FileHandler):
-            for line in lines:
-                handler.handle(logging.LogRecord(LOGGER.name, logging.ERROR, "", 0, "error: %s", (line,), None))
+def log_failure(lines: Iterable[str], *, log_file: Path | None = None) -> None:
+    """Say in log.txt, where one is open, why the run ended; the command prints the same lines on stderr.
+
+    `log_file`: open this one for it, where the rank that writes it is gone.
+    """
+    handlers = [handler for handler in LOGGER.handlers if isinstance(handler, logging.FileHandler)]
+    if not handlers and log_file is not None and log_file.is_file():
+        handlers = [logging.FileHandler(log_file, mode="a", encoding="utf-8")]
+        handlers[0].setFormatter(_FORMAT)
+        _end_torn_line(log_file)
+    for handler in handlers:
+        for line in lines:
+            handler.handle(logging.LogRecord(LOGGER.name, logging.ERROR, "", 0, "error: %s", (line,), None))
 
 
 def _end_torn_line(log_file: Path) -> None:

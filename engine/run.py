@@ -41,6 +41,7 @@ class Run:
     evaluated: int = 0
     best_metric: float = -1.0
     best_iteration: int = 0
+    gradient_norm: float = 0.0
     window: dict[str, float] = field(default_factory=dict)
 
     @property

@@ -1,5 +1,6 @@
 """The loop: a `for` over iterations, and what is due once in a while, in the order it happens."""
 
+import math
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -15,10 +16,11 @@ from engine.distributed import gather_objects, raise_together, sum_over_ranks
 from engine.evaluation import Evaluation
 from engine.log import LOGGER, Events
 from engine.progress import Progress
+from engine.replay import keep_for_replay
 from engine.run import Run
 from engine.signals import StopRequest
 from engine.sync_bn import settle_running_stats
-from engine.train_step import train_step
+from engine.train_step import is_finite, train_step
 from utils.errors import UserError
 
 CLIPS_IN_A_PICTURE = 4
@@ -92,25 +94,33 @@ def _is_due(run: Run, every: int) -> bool:
 def _agree(run: Run, session: Session, batches: list[Batch], metrics: dict[str, float]) -> bool:
     """Let all ranks know what one of them has met in this step; True where one was asked to stop.
 
-    Raises `UserError` on all ranks at the same step for a loss that is not finite, or for too many broken videos.
+    Raises `UserError` on all ranks at the same step for a loss or gradient that is not finite, or for too many broken
+    videos.
     """
     new = [line for batch in batches for line in batch.broken if _video_of(line) not in session.broken]
-    not_finite = not torch.isfinite(torch.tensor(metrics["loss"])).item()
+    not_finite = not is_finite(run, metrics)
     flags = sum_over_ranks([float(bool(session.stop)), float(not_finite), float(len(new))], run.world)
     if flags[1]:
-        _refuse_not_finite(run, batches, not_finite)
+        _refuse_not_finite(run, session, batches, metrics)
     if flags[2]:
         _note_broken(run, session, new)
     return flags[0] > 0
 
 
-def _refuse_not_finite(run: Run, batches: list[Batch], mine: bool) -> None:
+def _refuse_not_finite(run: Run, session: Session, batches: list[Batch], metrics: dict[str, float]) -> None:
+    """End the run, the batches kept for `--replay`; a spoilt gradient is that of all ranks, a loss one rank's own."""
+    losses = gather_objects(metrics["loss"], run.world)
+    of_loss = not all(math.isfinite(loss) for loss in losses)
+    mine = not math.isfinite(metrics["loss"]) if of_loss else True
+    kept = keep_for_replay(run, batches, session.folder / "results").name if mine else ""
     videos = [int(index) for batch in batches for index in batch.video_index] if mine else []
-    numbers = sorted(index + 1 for part in gather_objects(videos, run.world) for index in part)
+    found = gather_objects((kept, videos), run.world)
+    numbers = sorted(index + 1 for _, part in found for index in part)
     raise UserError(
-        f"iteration {run.iteration}: the loss is not finite on the videos number {numbers} of "
-        f"{run.config.train_source}; no checkpoint was written from it: lower the rate (base_lr, warmup_lr), set "
-        "clip_gradient, or start again from ckpt.pth.tar with another of them"
+        f"iteration {run.iteration}: the {'loss' if of_loss else 'gradient'} is not finite on the videos number "
+        f"{numbers} of {run.config.train_source}; no checkpoint was written from it: lower the rate (base_lr, "
+        "warmup_lr), set clip_gradient, or start again from ckpt.pth.tar with another of them; to look at it: "
+        f"main.py --replay {session.folder / 'results' / next(name for name, _ in found if name)}"
     )
 
 

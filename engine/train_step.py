@@ -1,6 +1,7 @@
 """One iteration: forward, backward, update."""
 
 import contextlib
+import math
 from collections.abc import Sequence
 
 import torch
@@ -17,7 +18,8 @@ def train_step(run: Run, batches: Sequence[Batch]) -> dict[str, float]:
     """Train on `batches` (their gradients averaged) and return this rank's loss and accuracies.
 
     loss is the mean cross entropy; top1 and top5 are percent of clips, against the larger part of a mixed label.
-    `run.iteration` is left as it is: the caller counts the iteration as finished.
+    `run.iteration` is left as it is: the caller counts the iteration as finished. Where the loss or the gradient is
+    not finite (`is_finite` says so), the weights stay as they were.
     """
     set_learning_rate(run.optimizer, run.schedule.rate(run.iteration))
     # Dropout: a function of (seed, iteration, rank) like every other random number, so nothing need be saved.
@@ -26,14 +28,28 @@ def train_step(run: Run, batches: Sequence[Batch]) -> dict[str, float]:
     if run.config.clip_gradient is not None:
         run.scaler.unscale_(run.optimizer)
         clip_gradients(run.method.parameters(), run.config.clip_gradient)
-    run.scaler.step(run.optimizer)
-    run.scaler.update()
+    measured = torch.cat([torch.stack(totals).mean(dim=0), _gradient_norm(run)[None]])
+    loss, top1, top5, run.gradient_norm = measured.tolist()
+    metrics = {"loss": loss, "top1": top1, "top5": top5}
+    if is_finite(run, metrics):
+        run.scaler.step(run.optimizer)
+        run.scaler.update()
+        if run.ema is not None:
+            run.ema.update_parameters(run.method)
+            run.share_statistics()
     run.optimizer.zero_grad(set_to_none=True)
-    if run.ema is not None:
-        run.ema.update_parameters(run.method)
-        run.share_statistics()
-    loss, top1, top5 = torch.stack(totals).mean(dim=0).tolist()
-    return {"loss": loss, "top1": top1, "top5": top5}
+    return metrics
+
+
+def _gradient_norm(run: Run) -> torch.Tensor:
+    """L2 norm of all gradients together; what fp16's scaler has multiplied them by included."""
+    gradients = [parameter.grad for parameter in run.method.parameters() if parameter.grad is not None]
+    return torch.nn.utils.get_total_norm(gradients).float()
+
+
+def is_finite(run: Run, metrics: dict[str, float]) -> bool:
+    """Whether the step just tried gave finite numbers; fp16's scaler looks after gradients by itself."""
+    return math.isfinite(metrics["loss"]) and (run.scaler.is_enabled() or math.isfinite(run.gradient_norm))
 
 
 def _accumulate(run: Run, batch: Batch, parts: int, *, last: bool) -> torch.Tensor:

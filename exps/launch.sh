@@ -2,8 +2,10 @@
 # Start an experiment; every train.sh and eval.sh calls this:
 #     launch.sh train|eval EXPERIMENT_FOLDER PARTITION NUM_GPUS [options of main.py]
 #
-# PARTITION local: torchrun on this machine (CPU processes where it has no GPU). Any other: srun on that Slurm partition,
-# one task per GPU; account, QOS and time limit come from srun's own SLURM_ACCOUNT, SLURM_QOS, SLURM_TIMELIMIT.
+# PARTITION local: torchrun on this machine (CPU processes where it has no GPU). Any other: that Slurm partition, one task
+# per GPU: a training by sbatch (it comes back after a requeue; its output is followed here and kept in slurm-JOB.txt),
+# an evaluation and --check by srun. SLURM_ACCOUNT, SLURM_QOS and SLURM_TIMELIMIT are honoured; the job is warned
+# WARNING_SECONDS (120) before its time limit, saves and goes back into the queue.
 # PYTHON=/path/to/python overrides the interpreter (default: .venv/bin/python, else python3).
 # A mistake ends with one line and status 2 before anything starts; else the status is the job's.
 set -u
@@ -95,12 +97,63 @@ launch_on_slurm() {
     nodes=$(((num_gpus + per_node - 1) / per_node))
     per_node_used=$(((num_gpus + nodes - 1) / nodes)) # spread evenly: 12 GPUs of nodes with 8 are 6 and 6
     workers=$(sed -n 's/^ *workers: *\([0-9][0-9]*\).*/\1/p' "$experiment/config.yaml" | head -n 1)
-    # Slurm's USR1 (preemption or time limit near) may come before Python listens, and would end whoever doesn't: srun
-    # keeps this shell's trap; the tasks don't, so each sets its own and hands it on to Python.
-    trap '' USR1
-    exec srun --partition="$partition" --job-name="$(basename "$experiment")" --kill-on-bad-exit=1 \
-        --nodes="$nodes" --ntasks="$num_gpus" --ntasks-per-node="$per_node_used" --gres="gpu:$per_node_used" \
-        --cpus-per-task=$((${workers:-4} + 1)) bash -c "trap '' USR1; exec \"\$@\"" bash "$PYTHON" "${arguments[@]}"
+    local request=(--partition="$partition" --job-name="$(basename "$experiment")" --nodes="$nodes" --ntasks="$num_gpus"
+        --ntasks-per-node="$per_node_used" --gres="gpu:$per_node_used" --cpus-per-task=$((${workers:-4} + 1)))
+    if [ "$mode" = train ] && [[ ! " ${arguments[*]} " =~ \ --(check|replay)[\ =] ]]; then
+        submit
+    else
+        # A job's USR1 would end whoever doesn't listen yet; srun keeps this shell's trap, tasks set their own.
+        trap '' USR1
+        exec srun "${request[@]}" --kill-on-bad-exit=1 bash -c "trap '' USR1; exec \"\$@\"" bash "$PYTHON" "${arguments[@]}"
+    fi
+}
+
+# A training is a batch job: only those come back after a requeue, a preemption or the death of a node.
+submit() {
+    local job output follower status
+    [ -w "$experiment" ] || refuse "$experiment: cannot be written to; copy the experiment's folder to where you may write"
+    # sbatch has its own names for srun's
+    export SBATCH_ACCOUNT=${SBATCH_ACCOUNT:-${SLURM_ACCOUNT:-}} SBATCH_QOS=${SBATCH_QOS:-${SLURM_QOS:-}}
+    export SBATCH_TIMELIMIT=${SBATCH_TIMELIMIT:-${SLURM_TIMELIMIT:-}}
+    local name
+    for name in SBATCH_ACCOUNT SBATCH_QOS SBATCH_TIMELIMIT; do
+        [ -n "${!name}" ] || unset "$name"
+    done
+    job=$(sbatch --parsable "${request[@]}" --requeue --signal="USR1@${WARNING_SECONDS:-120}" --open-mode=append \
+        --output="$experiment/slurm-%j.txt" exps/slurm_job.sh "$PYTHON" "${arguments[@]}") || exit 2
+    job=${job%%;*} output=$experiment/slurm-$job.txt
+    echo "job $job; its output: $output" >&2
+    tail -n +1 -F "$output" 2>/dev/null &
+    follower=$!
+    trap 'kill $follower; echo "job $job goes on without this terminal; scancel $job ends it" >&2; exit 130' INT TERM HUP
+    wait_for_job "$job"
+    status=$?
+    sleep 1 # the last lines may still be on their way
+    kill $follower
+    exit $status
+}
+
+# Returns the job's exit status, however often it is requeued until then.
+wait_for_job() {
+    local shown state code pause=1
+    while true; do
+        sleep $pause
+        [ $pause -ge 10 ] || pause=$((pause + 1))
+        if ! shown=$(scontrol --oneliner show job "$1" 2>&1); then
+            [[ $shown == *"Invalid job id"* ]] || continue # the controller is away for a while
+            echo "error: Slurm does not know job $1 any more; how it ended is in log.txt" >&2
+            return 1
+        fi
+        [[ $shown =~ JobState=([A-Z_]+) ]] && state=${BASH_REMATCH[1]}
+        [[ $shown =~ ExitCode=([0-9]+):([0-9]+) ]] && code=${BASH_REMATCH[1]}
+        case $state in
+        COMPLETED) return "$code" ;;
+        FAILED | TIMEOUT | CANCELLED | NODE_FAIL | OUT_OF_MEMORY | BOOT_FAIL | DEADLINE | PREEMPTED)
+            echo "job $1: $state" >&2
+            return $((code > 0 ? code : 1))
+            ;;
+        esac
+    done
 }
 
 if [ "$partition" = local ]; then

@@ -134,16 +134,17 @@ def test_what_slurm_does_not_have_is_refused(experiment: Path) -> None:
 
 @needs_slurm
 @pytest.mark.slurm
+@pytest.mark.parametrize("mode", [["--check"], []])
 @pytest.mark.parametrize(("num_gpus", "per_node"), [(1, [1]), (2, [2]), (10, [5, 5])])
-def test_one_task_per_gpu(experiment: Path, printer: Path, num_gpus: int, per_node: list[int]) -> None:
-    """On nodes with 8 GPUs: 10 are spread 5 and 5; a task has the CPUs of its loader's workers and one more."""
+def test_one_task_per_gpu(experiment: Path, printer: Path, num_gpus: int, per_node: list[int], mode: list[str]) -> None:
+    """By srun and by sbatch. 10 GPUs on nodes of 8 are 5 and 5; a task has a CPU per loader worker and one more."""
     gpus = subprocess.run(["sinfo", "-h", "-N", "-o", "%G"], capture_output=True, text=True, check=True).stdout.split()
     if gpus[0] != "gpu:8" or len(set(gpus)) != 1:
         pytest.skip("needs nodes with 8 GPUs each")
     partition = subprocess.run(["sinfo", "-h", "-o", "%R"], capture_output=True, text=True, check=True).stdout.split()[
         0
     ]
-    status, out, err = start(experiment / "train.sh", partition, str(num_gpus), "--check", PYTHON=str(printer))
+    status, out, err = start(experiment / "train.sh", partition, str(num_gpus), *mode, PYTHON=str(printer))
     assert status == 0, err
     tasks = sorted(out.splitlines(), key=lambda line: int(line.split()[1]))
     assert len(tasks) == num_gpus
@@ -160,4 +161,5 @@ def test_the_status_is_the_jobs(experiment: Path, printer: Path) -> None:
     partition = subprocess.run(["sinfo", "-h", "-o", "%R"], capture_output=True, text=True, check=True).stdout.split()[
         0
     ]
-    assert start(experiment / "train.sh", partition, "2", PYTHON=str(printer), STATUS="3")[0] == 3
+    for mode in ([], ["--check"]):
+        assert start(experiment / "train.sh", partition, "2", *mode, PYTHON=str(printer), STATUS="3")[0] == 3

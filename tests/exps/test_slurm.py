@@ -3,10 +3,15 @@
 Skipped where no Slurm answers; `tests/slurm/mini-slurm.sh start` brings one up on this machine (as root).
 """
 
+import contextlib
 import os
+import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,9 +65,100 @@ def test_a_run_under_slurm_goes_on_and_is_evaluated(tmp_path: Path) -> None:
     assert "evaluation of" in log_of(config).splitlines()[-1]
 
 
-def test_a_missing_list_is_named_and_fails_the_job(tmp_path: Path) -> None:
+@pytest.mark.parametrize("gpus", ["1", "10"])
+def test_a_users_mistake_is_told_once_and_is_status_2(gpus: str, tmp_path: Path) -> None:
+    """10 tasks on two nodes find the same mistake."""
     config = experiments.write_experiment(tmp_path, train_source=str(tmp_path / "absent.txt"))
-    result = launch("train", config, "1")
+    result = launch("train", config, gpus)
     assert result.returncode == 2
-    assert "absent.txt" in result.stderr
+    assert result.stdout.count("absent.txt") == 1
     assert not (config.parent / "log.txt").exists()
+
+
+LONG: dict[str, Any] = {"lr_scheduler": {"max_iter": 200}, "val_freq": 100, "print_freq": 5, "batch_size": 2}
+FOUR_RANKS = ("--ntasks=4", "--nodes=2", "--ntasks-per-node=2")
+
+
+def job_of(config: Path) -> str:
+    """The job that trains in the config's folder, once its log has `text`."""
+    return wait_for(lambda: "".join(re.findall(r", job (\d+) ", log_of(config))[:1]))
+
+
+def wait_for(found: Callable[[], str], seconds: float = 90) -> str:
+    """What `found` gives once it gives something."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with contextlib.suppress(FileNotFoundError):
+            if value := found():
+                return value
+        time.sleep(0.1)
+    raise AssertionError(f"nothing in {seconds} s")
+
+
+def submit(config: Path, *options: str) -> subprocess.Popen[str]:
+    """train.sh's batch job with two ranks on each of two nodes; the mini-cluster's nodes have more GPUs than that."""
+    environment = {**experiments.environment(), "SLURM_CONF": os.environ["SLURM_CONF"]}
+    command = ["sbatch", "--wait", "--partition=debug", "--requeue", "--open-mode=append", *FOUR_RANKS, *options]
+    command += [f"--output={config.parent}/slurm-%j.txt", "exps/slurm_job.sh", *experiments.command(config)]
+    return subprocess.Popen(command, env=environment, cwd=REPOSITORY, text=True, stdout=subprocess.PIPE)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four ranks on two nodes, to the end."""
+    config = experiments.write_experiment(tmp_path_factory.mktemp("unbroken"), **LONG)
+    assert submit(config).wait(timeout=240) == 0
+    return config
+
+
+def assert_continued(config: Path, unbroken: Path) -> None:
+    """One log without a hole, and the weights of the unbroken run; sums over ranks round alike."""
+    state, whole = (experiments.checkpoint(each) for each in (config, unbroken))
+    assert state["iteration"] == whole["iteration"] == 200
+    assert experiments.differences(state["model"], whole["model"]) == []
+    assert experiments.differences(state["optimizer"], whole["optimizer"]) == []
+    steps = [int(step) for step in re.findall(r" iter (\d+)/", log_of(config))]
+    assert sorted(set(steps)) == list(range(5, 201, 5))
+
+
+def test_requeued_by_an_operator(unbroken: Path, tmp_path: Path) -> None:
+    config = experiments.write_experiment(tmp_path, **LONG)
+    batch = submit(config)
+    job = job_of(config)
+    for number in range(2):
+        trained = re.compile(rf"(?s)restart {number}\).* iter \d*[05]/")
+        wait_for(lambda trained=trained: trained.search(log_of(config)))
+        assert start("scontrol", "requeue", job).returncode == 0
+    assert batch.wait(timeout=240) == 0
+    assert f", job {job} (restart 2)" in log_of(config)
+    assert_continued(config, unbroken)
+    steps = re.findall(r" iter (\d+)/", log_of(config))
+    assert len(steps) == len(set(steps)), "an iteration was trained twice"
+
+
+def test_a_warning_before_python_listens_and_the_time_limit(unbroken: Path, tmp_path: Path) -> None:
+    """USR1 comes at once here ("up to 60 seconds earlier"): it kills nobody; later ones save and requeue."""
+    config = experiments.write_experiment(tmp_path, **LONG)
+    batch = submit(config, "--time=1", "--signal=USR1@40")
+    job = job_of(config)
+    wait_for(lambda: re.search(r" iter \d*[05]/", log_of(config)))
+    assert start("scancel", "--signal=USR1", job).returncode == 0
+    assert batch.wait(timeout=280) == 0
+    log = log_of(config)
+    assert f"job {job} goes back into the queue" in log
+    assert f", job {job} (restart 1)" in log
+    assert_continued(config, unbroken)
+    steps = re.findall(r" iter (\d+)/", log)
+    assert len(steps) == len(set(steps)), "an iteration was trained twice"
+
+
+def test_cancelled_is_not_requeued(tmp_path: Path) -> None:
+    config = experiments.write_experiment(tmp_path, **LONG)
+    batch = submit(config)
+    job = job_of(config)
+    wait_for(lambda: re.search(r" iter \d*[05]/", log_of(config)))
+    assert start("scancel", job).returncode == 0
+    assert batch.wait(timeout=120) != 0
+    assert "stopped as asked after iteration" in log_of(config)
+    assert "goes back into the queue" not in log_of(config)
+    assert experiments.checkpoint(config)["iteration"] > 0

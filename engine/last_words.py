@@ -1,0 +1,162 @@
+"""How a failing run ends: one account of it for all ranks, with the rank, its host and the first cause.
+
+Ranks tell each other through the rendezvous' key-value store, which works while a collective can't: a user's mistake
+that all ranks find is printed once and is status 2 on each; a rank that says nothing at all is the one to be named.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import NoReturn
+
+import torch.distributed as dist
+
+from engine.distributed import World
+from engine.log import log_failure
+from utils.errors import UserError
+
+PATIENCE = 3.0  # seconds in which ranks that still run come to know of a failure
+_IN_A_COLLECTIVE = ("gloo", "Connection", "NCCL", "ncclUniqueId", "timed out", "Timed out", "Socket", "Broken pipe")
+_NO_ANSWER = (
+    "did not answer: killed (out of memory?), ended, or stuck; the other ranks stop; start again to go on from the "
+    "last checkpoint"
+)
+
+
+def _is_a_peers(error: BaseException) -> bool:
+    """Whether this error only says that another rank did not take part in a collective."""
+    if isinstance(error, UserError) or not isinstance(error, RuntimeError):
+        return False
+    return isinstance(error, dist.DistError) or any(word in str(error) for word in _IN_A_COLLECTIVE)
+
+
+class Peers:
+    """What this rank can tell the others, and be told, outside of collectives."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        client = dist.TCPStore(address, port, is_master=False, timeout=timedelta(seconds=60))
+        self._store = dist.PrefixStore("last words", client)
+        self._store.set(f"host {world.rank}", f"{socket.gethostname()} pid {os.getpid()}")
+        self._hosts = {rank: self._store.get(f"host {rank}").decode() for rank in range(world.size)}
+
+    def say(self, kind: str, lines: tuple[str, ...]) -> bool:
+        """Leave this rank's failure: "user", "bug" or "peer" (another one's); False: nobody keeps it any more."""
+        try:
+            self._store.set(f"failure {self._world.rank}", json.dumps([kind, *lines]))
+            return self._store.check([f"failure {self._world.rank}"])
+        except RuntimeError:
+            return False
+
+    def without_store(self) -> list[str]:
+        """The account where the store is gone: it ends with rank 0, or with the launcher."""
+        return [f"rank 0 on {self._hosts[0]}, or the launcher, {_NO_ANSWER}"]
+
+    def heard(self, seconds: float) -> dict[int, list[str]]:
+        """Failures by rank, once all ranks have said theirs or `seconds` have passed."""
+        found: dict[int, list[str]] = {}
+        end = time.monotonic() + seconds
+        while len(found) < self._world.size and time.monotonic() < end:
+            with contextlib.suppress(RuntimeError):
+                found |= self._said_by(set(range(self._world.size)) - set(found))
+            time.sleep(0.05)
+        return found
+
+    def _said_by(self, ranks: set[int]) -> dict[int, list[str]]:
+        said = [rank for rank in ranks if self._store.check([f"failure {rank}"])]
+        return {rank: json.loads(self._store.get(f"failure {rank}")) for rank in said}
+
+    def tell(self, word: str) -> None:
+        """Leave `word` for the others."""
+        with contextlib.suppress(RuntimeError):
+            self._store.set(word, "")
+
+    def wait_for(self, words: list[str], seconds: float) -> bool:
+        """Whether all of `words` were left within `seconds`."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with contextlib.suppress(RuntimeError):
+                if self._store.check(words):
+                    return True
+            time.sleep(0.05)
+        return False
+
+    def account(self, found: dict[int, list[str]]) -> list[str]:
+        """Lines on who failed first: ranks with a cause of their own, else those that did not say a word."""
+        own = {rank: lines for rank, (kind, *lines) in found.items() if kind != "peer"}
+        everybody = len(own) == self._world.size
+        lines = [
+            line if everybody else f"rank {rank} on {self._hosts[rank]}: {line}"
+            for rank, theirs in own.items()
+            for line in theirs
+        ]
+        silent = [] if own else sorted(set(range(self._world.size)) - set(found))
+        lines += [f"rank {rank} on {self._hosts[rank]} {_NO_ANSWER}" for rank in silent]
+        return list(dict.fromkeys(lines)) or ["ranks lost each other (network?); start again to go on"]
+
+
+def _lines_of(error: BaseException) -> tuple[str, ...]:
+    if isinstance(error, UserError):
+        return error.lines
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    first = str(error).strip().split("\n", 1)[0]
+    return (f"{type(error).__name__}: {first} ({os.path.basename(where.filename)}:{where.lineno})",)
+
+
+def _fail_alone(error: Exception) -> NoReturn:
+    log_failure(_lines_of(error))
+    raise error
+
+
+def _print(lines: list[str], log_file: Path | None) -> None:
+    log_failure(lines, log_file=log_file)
+    print(*(f"error: {line}" for line in lines), sep="\n", file=sys.stderr, flush=True)
+
+
+def _fail_together(error: Exception, peers: Peers, world: World, log_file: Path) -> NoReturn:
+    """End this rank: rank 0 gives the account; where it is gone or stuck, the lowest rank that noticed does."""
+    # A launcher ends the other ranks when the first one fails; their own status is the truer one.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    kind = "user" if isinstance(error, UserError) else "peer" if _is_a_peers(error) else "bug"
+    if not peers.say(kind, _lines_of(error)):
+        if world.rank == 1:
+            _print(peers.without_store() if kind == "peer" else list(_lines_of(error)), log_file)
+    elif not peers.wait_for(["told"], 0.1 if world.rank == 0 else PATIENCE + 1.0):
+        waited = world.rank != 0
+        found = {world.rank: [kind, *_lines_of(error)], **peers.heard(0.2 if waited else PATIENCE)}
+        if world.rank == min(found):
+            _print(peers.account(found), None if world.rank == 0 else log_file)
+        peers.tell("told")
+    if kind == "bug":
+        traceback.print_exception(error)
+    peers.tell(f"left {world.rank}")
+    if world.rank == 0:  # its end may be that of the store: it goes last
+        peers.wait_for([f"left {rank}" for rank in range(1, world.size)], 1.0)
+    sys.stderr.flush()
+    sys.stdout.flush()
+    # No further clean-up: it would wait for ranks that are gone.
+    os._exit(2 if kind == "user" else 1)
+
+
+@contextlib.contextmanager
+def one_account_of_failures(world: World, log_file: Path) -> Iterator[None]:
+    """Log an error of what is run inside, and end the process as all ranks agree; alone, the error is raised on.
+
+    `log_file` is written to by the next rank where rank 0, whose file it is, is gone.
+    """
+    peers = Peers(world) if world.size > 1 else None
+    try:
+        yield
+    except Exception as error:
+        if peers is None:
+            _fail_alone(error)
+        _fail_together(error, peers, world, log_file)

@@ -1,11 +1,12 @@
 # make env    the environment in .venv, as requirements.lock pins it
 # make demo   everything once, on made videos: dump, list, train TSN and TSM, evaluate, analyse
+# make faults the long fault tests (kills around saves, ranks that die or hang, a real Slurm where one answers)
 # make test   the test suite (make test-all: the slow ones too); make check: lint and types
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: env demo test test-all check lock clean-demo
+.PHONY: env demo test test-all faults check lock clean-demo
 
 env: $(VENV)/.installed
 
@@ -23,6 +24,9 @@ test: env
 
 test-all: env
 	$(RUN) -m pytest
+
+faults: env
+	$(RUN) -m pytest tests/faults tests/engine/test_last_words.py tests/engine/test_parent_watch.py tests/exps/test_slurm.py
 
 check: env
 	$(RUN) -m ruff check .

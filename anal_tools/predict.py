@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file
 
 from anal_tools.error_page import open_source
 from datasets.broken_video import BrokenVideo
-from datasets.evaluation_dataset import EvaluationDataset
+from datasets.evaluation_dataset import EvaluationDataset, EvaluationVideo
 from datasets.evaluation_loader import view_batch
 from datasets.list_file import VideoList, VideoRecord
 from datasets.protocols import Protocol
@@ -61,8 +61,8 @@ def load_predictor(path: Path, protocol: str | None = None) -> Predictor:
     return Predictor(build_scorer(config, method.eval(), world), chosen, views, names, config.image_tmpl or "")
 
 
-def predict(predictor: Predictor, path: Path) -> list[tuple[str, float]]:
-    """The best classes of a video with their probabilities, 0 to 1, the best first; raises `UserError`."""
+def load_video(predictor: Predictor, path: Path) -> EvaluationVideo:
+    """A video file, folder of frames or picture as the predictor's protocol wants it; raises `UserError`."""
     path = path.absolute()
     try:
         source = open_source(path.parent, path.name, predictor.image_tmpl)
@@ -70,11 +70,16 @@ def predict(predictor: Predictor, path: Path) -> list[tuple[str, float]]:
         raise UserError(error.reason) from error
     videos = VideoList(records=[VideoRecord(path.name, 0, 0, 1)], list_file=Path("predict"))
     try:
-        video = EvaluationDataset(videos=videos, source=source, protocols=[predictor.protocol])[0]
+        return EvaluationDataset(videos=videos, source=source, protocols=[predictor.protocol])[0]
     except UserError as error:
         if isinstance(error.__cause__, BrokenVideo):
             raise UserError(error.__cause__.reason) from error
         raise
+
+
+def predict(predictor: Predictor, path: Path) -> list[tuple[str, float]]:
+    """The best classes of a video with their probabilities, 0 to 1, the best first; raises `UserError`."""
+    video = load_video(predictor, path)
     with torch.inference_mode():
         (found,) = predictor.scorer.score_block([video], predictor.protocol, predictor.views)
     shares = found.scores if predictor.protocol.average == "probabilities" else softmax(found.scores)

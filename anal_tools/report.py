@@ -5,7 +5,7 @@ classes and loss, so the matrix and the videos of any cell need nothing else.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,17 @@ from engine.metrics import ranking
 
 
 def report_data(
-    results: Results, shown: Sequence[Shown], *, summary: dict[str, str], compared: Sequence[Against]
+    results: Results,
+    shown: Sequence[Shown],
+    *,
+    summary: dict[str, str],
+    compared: Sequence[Against],
+    cams: Container[int] = (),
 ) -> dict[str, Any]:
-    """What the page draws, as plain lists: probabilities in thousandths, losses in hundredths of a nat."""
+    """What the page draws, as plain lists: probabilities in thousandths, losses in hundredths of a nat.
+
+    `cams`: the rows of which gradcam.py has drawn maps.
+    """
     probabilities = results.probabilities()
     top = ranking(results.scores)[:, :TOP]
     order = similar_next_to_each_other(predicted_matrix(results))
@@ -38,7 +46,10 @@ def report_data(
         "top": top.tolist(),
         "shares": np.round(1000 * np.take_along_axis(probabilities, top, axis=1)).astype(int).tolist(),
         "losses": np.round(100 * losses_of(results)).astype(int).tolist(),
-        "errors": [{"row": each.error.row, "sheet": each.sheet, "missing": each.missing} for each in shown],
+        "errors": [
+            {"row": each.error.row, "sheet": each.sheet, "missing": each.missing, "cam": each.error.row in cams}
+            for each in shown
+        ],
         "suspects": [each.row for each in label_suspects(results)],
         "calibration": [
             [each.videos, each.confidence, each.accuracy] if each.videos else [0, 0, 0]
@@ -52,8 +63,9 @@ def report_data(
 def write_report(
     path: Path, results: Results, shown: Sequence[Shown], *, summary: dict[str, str], compared: Sequence[Against] = ()
 ) -> None:
-    """Write the page; `shown` are the errors with their frames."""
-    data = report_data(results, shown, summary=summary, compared=compared)
+    """Write the page; `shown` are the errors with their frames. Maps in cams/ beside it are linked."""
+    cams = {int(each.stem) for each in (path.parent / "cams").glob("*.webp") if each.stem.isdecimal()}
+    data = report_data(results, shown, summary=summary, compared=compared, cams=cams)
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")  # no tag ends the script
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
     title = f"{results.protocol}: top-1 {summary['top-1']}"

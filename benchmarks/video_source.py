@@ -79,15 +79,18 @@ def plain_clips(case: Case, clips: int) -> None:
     """The frames of the same clips, by PyAV alone; neither cropped nor resized."""
     for position in range(clips):
         indices = case.dataset.choose(RATE * SECONDS, stream(0, "frames", position))
-        with av.open(str(case.files[position % VIDEOS])) as container:
-            video = container.streams.video[0]
-            video.codec_context.thread_count = 1
-            last = int(indices[-1] / (RATE * video.time_base))
-            container.seek(int(indices[0] / (RATE * video.time_base)), stream=video)
-            for frame in container.decode(video):
-                frame.to_ndarray(format="rgb24")
-                if frame.pts >= last:
-                    break
+        _decode_up_to(case.files[position % VIDEOS], int(indices[0]), int(indices[-1]))
+
+
+def _decode_up_to(file: Path, first: int, last: int) -> None:
+    with av.open(str(file)) as container:
+        video = container.streams.video[0]
+        video.codec_context.thread_count = 1
+        container.seek(int(first / (RATE * video.time_base)), stream=video)
+        for frame in container.decode(video):
+            frame.to_ndarray(format="rgb24")
+            if frame.pts >= int(last / (RATE * video.time_base)):
+                return
 
 
 def milliseconds(make: Callable[[Case, int], None], case: Case, clips: int) -> float:

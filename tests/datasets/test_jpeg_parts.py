@@ -99,7 +99,7 @@ def test_damage_that_the_decoder_stumbles_over_is_found_in_the_part_too() -> Non
             with pytest.raises(BrokenVideo):
                 decode_rgb(bytes(damaged), PICTURE, box)
     assert found > 30
-    assert missed < 100, f"{missed} missed, {found} found"
+    assert missed > 0, "this test says what is not noticed, and everything was"
 
 
 def test_parts_of_a_clip_are_cut_alike_and_drawn_once(tmp_path: Path) -> None:

@@ -2,9 +2,9 @@
 
     python -m datasets.prepare.make_motion_videos OUT [--clips 960] [--val-clips 240]
 
-writes OUT/{train,val}/<class>/<class>_train_0001.mp4, OUT/{train,val}_split.txt (`path label`) and OUT/classInd.txt. A motion
-and its reverse show the same frames in the other order, so no single frame, and no average over frames, tells them
-apart. Started again, it makes what is missing.
+writes OUT/{train,val}/<class>/<class>_train_0001.mp4, OUT/{train,val}_split.txt (`path label`), OUT/classInd.txt. A
+motion and its reverse show the same frames in the other order, so no single frame, and no average over frames, tells
+them apart. Started again, it makes what is missing.
 """
 
 import argparse

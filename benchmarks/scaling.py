@@ -10,6 +10,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -37,7 +38,7 @@ def main() -> None:
             for workers in WORKERS:
                 work = Workload(Path(folder), arguments.clips // BATCH, workers)
                 started = time.perf_counter()
-                cpu = cpu_of_loader(lambda work=work: our_loader(work))
+                cpu = cpu_of_loader(partial(our_loader, work))
                 found[workers].append((work.batches * BATCH / (time.perf_counter() - started), cpu))
     for workers, runs in found.items():
         rate = max(rate for rate, _ in runs)

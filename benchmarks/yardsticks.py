@@ -62,11 +62,17 @@ class PilFloatClips(PilClips):
         return clip.sub_(MEAN).div_(STD).flatten(0, 1)
 
 
+def _imread(file: str) -> np.ndarray:
+    pixels = cv2.imread(file)
+    assert pixels is not None, f"{file}: can't be read"
+    return pixels
+
+
 class OpenCvClips(Yardstick):
     """As mmaction2 does it: bilinear without antialiasing."""
 
     def __getitem__(self, key: SampleKey) -> torch.Tensor:
-        frames = [cv2.cvtColor(cv2.imread(file), cv2.COLOR_BGR2RGB) for file in self.files(key)]
+        frames = [cv2.cvtColor(_imread(file), cv2.COLOR_BGR2RGB) for file in self.files(key)]
         box, mirrored = self.crop(key, *frames[0].shape[:2])
         rows, columns = slice(box.top, box.top + box.height), slice(box.left, box.left + box.width)
         frames = [cv2.resize(frame[rows, columns], (SIZE, SIZE)) for frame in frames]

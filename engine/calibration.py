@@ -46,7 +46,7 @@ def losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def reliability_curve(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> list[ReliabilityBin]:
     """Confidence against accuracy in `bins` equal parts of 0 to 1 (Guo et al., ICML 2017)."""
-    confidence = probabilities.max(axis=1)
+    confidence = np.nan_to_num(probabilities.max(axis=1))
     right = probabilities.argmax(axis=1) == labels
     number = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     curve = []

@@ -20,7 +20,8 @@ def test_what_is_due_when(tmp_path: Path) -> None:
     assert logged(config.parent).keys() == printed | {f"evaluation at iteration {i}" for i in (3, 6, 7)}
     steps = {name: [step for step, _ in points] for name, points in curves(config.parent).items()}
     train = {f"train/{name}": [2, 4, 6, 7] for name in ("loss", "top1", "top5", "lr")}
-    assert steps == {**train, **{f"val_center/{name}": [3, 6, 7] for name in ("top1", "top5", "mean_class")}}
+    scored = ("top1", "top5", "mean_class", "nll", "calibration_error")
+    assert steps == {**train, **{f"val_center/{name}": [3, 6, 7] for name in scored}}
     assert checkpoint(config)["iteration"] == 7
 
 

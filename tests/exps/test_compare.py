@@ -63,7 +63,7 @@ def compare(repository: Path) -> subprocess.CompletedProcess[str]:
     """The command in a repository of its own, whose packages are ours."""
     (repository / "exps" / "demo").mkdir(parents=True, exist_ok=True)
     shutil.copy(REPOSITORY / "exps" / "demo" / "compare.py", repository / "exps" / "demo")
-    for package in ("anal_tools", "utils"):
+    for package in ("anal_tools", "engine", "utils"):
         (repository / package).symlink_to(REPOSITORY / package)
     command = [sys.executable, str(repository / "exps" / "demo" / "compare.py")]
     return subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)

@@ -6,12 +6,12 @@ common:
         two-small-clips: {sampling: twice, clips: 2, size: 112, resize: 128}
 """
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from datasets import clip_sampling
+from utils.config_report import closest
 from utils.errors import Mistake, UserError
 
 
@@ -81,8 +81,8 @@ def find_rule(name: str, own: Mapping[str, Mapping[str, Any]]) -> tuple[str, Pro
 def unknown_name(name: str, own: Mapping[str, Any]) -> str:
     """The message for a name that isn't there."""
     names = [*own, *PROTOCOLS]
-    close = difflib.get_close_matches(name, [*names, *ALIASES], n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    close = closest(name, [*names, *ALIASES])
+    hint = f" Did you mean {close!r}?" if close else ""
     return f"got {name!r}, needs one of {', '.join(names)}.{hint}"
 
 
@@ -108,8 +108,8 @@ def _mistakes_of(name: str, values: Any) -> Iterator[Mistake]:
 
 def _wrong_value(where: str, key: str, value: Any) -> Iterator[Mistake]:
     if key not in KEYS:
-        close = difflib.get_close_matches(str(key), KEYS, n=1)
-        hint = f"Did you mean {close[0]!r}?" if close else f"Keys: {', '.join(KEYS)}"
+        close = closest(key, KEYS)
+        hint = f"Did you mean {close!r}?" if close else f"Keys: {', '.join(KEYS)}"
         yield Mistake(f"{where}.{key}", f"no such key. {hint}")
         return
     choices = CHOICES.get(key)

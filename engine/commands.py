@@ -18,8 +18,7 @@ from engine import preflight
 from engine.checkpoint import check_same_experiment, remove_leftovers
 from engine.checkpoint_choice import Found, find_checkpoint, set_aside
 from engine.distributed import World, check_agreement, raise_together
-from engine.evaluation_run import Wanted, check_names, choose_protocol, evaluate_list, evaluate_protocols
-from engine.evaluation_run import build_scorer as build_scorer
+from engine.evaluation_run import Wanted, build_scorer, check_names, choose_protocol, evaluate_list, evaluate_protocols
 from engine.evaluation_table import table_lines
 from engine.experiment import Experiment
 from engine.folder_lock import folder_lock
@@ -29,7 +28,6 @@ from engine.run import Run, build_run
 from engine.signals import StopRequest
 from engine.train_loop import Outcome, Session, train
 from engine.weights import build_placed, for_training, load_evaluated
-from engine.weights import load_weights as load_weights
 from methods import METHODS
 from methods.method import Method
 from utils.config_file import config_as_dict, repository_path, write_config

@@ -17,12 +17,12 @@ from methods import build_method
 from methods.method import Method
 from utils.config_file import load_config
 from utils.errors import UserError, run_command
+from utils.page_table import place_table
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "model_zoo.md"
 SETS = ("kinetics400", "something_v1", "something_v2", "jester", "ucf101", "hmdb51")
-BEGIN = "<!-- made by `python -m engine.model_zoo --write`: begin -->\n"
-END = "<!-- end -->\n"
+COMMAND = "python -m engine.model_zoo --write"
 META = torch.device("meta")
 NOTABLE = 0.01
 
@@ -111,11 +111,7 @@ def _cells(counted: Counted) -> list[str]:
 
 def with_table(page: str) -> str:
     """The page with the table as the recipes make it now."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise UserError(f"{PAGE}: the place of the table is gone; put back the lines {BEGIN.strip()} and {END.strip()}")
-    return before + BEGIN + "\n" + make_table() + "\n" + END + after
+    return place_table(page, make_table(), command=COMMAND, name=str(PAGE))
 
 
 def main() -> int:

@@ -1,6 +1,5 @@
 """A checkpoint of any format into a method: options that it needs, what of it is loaded, and what is said of it."""
 
-import difflib
 import logging
 from collections.abc import Mapping
 from inspect import Parameter
@@ -14,6 +13,7 @@ from networks.image_network import ImageNetwork
 from networks.imported import Imported
 from networks.inflation import PARTS_OF_SLOWFAST, inflated
 from networks.pretrained import adapt_first_conv
+from utils.config_report import closest
 from utils.config_schema import ModelConfig
 from utils.errors import UserError
 
@@ -165,5 +165,5 @@ def _faults(imported: Imported, tensors: Tensors, wanted: Tensors, *, optional: 
 
 
 def _closest(key: str, candidates: list[str]) -> str:
-    close = difflib.get_close_matches(key, candidates, n=1)
-    return f"; the closest in the file is {close[0]}" if close else ""
+    close = closest(key, candidates)
+    return f"; the closest in the file is {close}" if close else ""

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from networks.channels import round_to_8
 from networks.image_network import ImageNetwork
 
 # expansion factor (None: the network's own `t`), output channels, blocks, stride of the first
@@ -15,12 +16,6 @@ STAGES: tuple[tuple[int | None, int, int, int], ...] = (
     (None, 160, 3, 2),
     (None, 320, 1, 1),
 )
-
-
-def _round_to_8(channels: float) -> int:
-    """The nearest multiple of 8 that is not more than 10 % below."""
-    rounded = max(8, int(channels + 4) // 8 * 8)
-    return rounded if rounded >= 0.9 * channels else rounded + 8
 
 
 class ConvBNReLU(nn.Sequential):
@@ -69,12 +64,12 @@ class MobileNetV2(ImageNetwork):
             raise ValueError(f"t: got {t}, needs at least 1")
         if not 0 < width < float("inf"):
             raise ValueError(f"width: got {width}, needs a number above 0")
-        channels = _round_to_8(32 * width)
-        self.feature_dim = _round_to_8(1280 * max(1.0, width))
+        channels = round_to_8(32 * width)
+        self.feature_dim = round_to_8(1280 * max(1.0, width))
         layers: list[nn.Module] = [ConvBNReLU(in_channels, channels, 3, stride=2)]
         self._stage_of_block: list[int] = []
         for number, (expansion, base_channels, count, stride) in enumerate(STAGES):
-            out_channels = _round_to_8(base_channels * width)
+            out_channels = round_to_8(base_channels * width)
             for index in range(count):
                 layers.append(
                     InvertedResidual(

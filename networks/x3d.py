@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from networks.block3d import check_sizes, pool_positions
+from networks.channels import round_to_8
 from networks.resnet3d import VideoNetwork
 
 STEM_CHANNELS = 12  # before the width factor, as all widths here
@@ -16,18 +17,12 @@ SQUEEZE = 1 / 16
 FEATURES = 2048
 
 
-def _round_to_8(channels: float) -> int:
-    """The nearest multiple of 8 that is not more than 10 % below."""
-    rounded = max(8, int(channels + 4) // 8 * 8)
-    return rounded if rounded >= 0.9 * channels else rounded + 8
-
-
 class SqueezeExcitation(nn.Module):
     """Channels weighted by what the whole clip holds (Hu et al., CVPR 2018): (N, C, T, H, W) -> the same shape."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        squeezed = _round_to_8(channels * SQUEEZE)
+        squeezed = round_to_8(channels * SQUEEZE)
         self.fc1 = nn.Conv3d(channels, squeezed, 1)
         self.fc2 = nn.Conv3d(squeezed, channels, 1)
 
@@ -87,7 +82,7 @@ class X3DNetwork(VideoNetwork):
         if depth_factor <= 0:
             raise ValueError(f"depth_factor: got {depth_factor}, needs a number above 0")
         self.head_pool = head_pool
-        channels = _round_to_8(STEM_CHANNELS * WIDTH_FACTOR)
+        channels = round_to_8(STEM_CHANNELS * WIDTH_FACTOR)
         self.stem = nn.Sequential(
             nn.Conv3d(in_channels, channels, (1, 3, 3), (1, 2, 2), (0, 1, 1), bias=False),
             nn.Conv3d(channels, channels, (5, 1, 1), 1, (2, 0, 0), groups=channels, bias=False),
@@ -96,7 +91,7 @@ class X3DNetwork(VideoNetwork):
         )
         self.stages = nn.ModuleList()
         for number, (count, base_channels) in enumerate(STAGES):
-            out_channels = _round_to_8(base_channels * WIDTH_FACTOR)
+            out_channels = round_to_8(base_channels * WIDTH_FACTOR)
             stage = nn.Sequential()
             for index in range(math.ceil(count * depth_factor)):
                 stage.append(

@@ -13,12 +13,12 @@ from pydantic_core import PydanticUndefined
 
 from utils.config_report import FIELDS
 from utils.config_words import field_words, is_section
-from utils.errors import UserError, run_command
+from utils.errors import run_command
+from utils.page_table import place_table
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGES = (REPOSITORY / "README.md", REPOSITORY / "docs" / "config.md")
-BEGIN = "<!-- made by `python -m utils.config_table --write`: begin -->\n"
-END = "<!-- end -->\n"
+COMMAND = "python -m utils.config_table --write"
 
 
 def _default(field: Any) -> str:
@@ -41,11 +41,7 @@ def make_table() -> str:
 
 def with_table(page: str) -> str:
     """The page with the table as the schema makes it now."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise UserError(f"the place of the table is gone; put back the lines {BEGIN.strip()} and {END.strip()}")
-    return before + BEGIN + "\n" + make_table() + "\n" + END + after
+    return place_table(page, make_table(), command=COMMAND)
 
 
 def main() -> int:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.commands import build_placed, evaluate_list, load_weights, read_lists
+from engine.commands import build_placed, evaluate_list, read_lists
 from engine.signals import StopRequest
+from engine.weights import load_weights
 from methods import build_method
 from tests.engine.command_processes import refused, run
 from tests.engine.runs import ALONE, logged

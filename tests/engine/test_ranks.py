@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from engine.checkpoint import load_checkpoint
-from engine.commands import build_placed, evaluate_list, load_weights, read_lists
+from engine.commands import build_placed, evaluate_list, read_lists
 from engine.signals import StopRequest
+from engine.weights import load_weights
 from tests import experiments
 from tests.engine.command_processes import run_ranks, start_ranks
 from tests.engine.runs import ALONE, EVERYTHING, curves, logged

@@ -1,9 +1,21 @@
 """What every test shares: one torch thread, and marks that skip where the hardware or the data is absent."""
 
+import os
+from collections.abc import Iterator
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: processes that the tests start go by it too
+
 import pytest
 import torch
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """A command run inside a test may ask for more threads, and a process forked after them would wait for ever."""
+    yield
+    torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

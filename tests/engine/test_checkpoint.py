@@ -71,7 +71,9 @@ def save_under_a_limit(folder: str, limit: int) -> None:
 def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(limit: int, tmp_path: Path) -> None:
     save_checkpoint(tmp_path, state(1), best=True)
     before = (tmp_path / LATEST).read_bytes()
-    process = multiprocessing.get_context("fork").Process(target=save_under_a_limit, args=(str(tmp_path), limit))
+    process = multiprocessing.get_context("fork").Process(
+        daemon=True, target=save_under_a_limit, args=(str(tmp_path), limit)
+    )
     process.start()
     process.join()
     assert process.exitcode == 3
@@ -87,7 +89,7 @@ def save_for_ever(folder: str) -> None:
 @pytest.mark.parametrize("saves", range(5))
 def test_killed_while_saving(saves: int, tmp_path: Path) -> None:
     """Whatever moment the kill meets, both files are whole; what is left over is removed by the next start."""
-    process = multiprocessing.get_context("fork").Process(target=save_for_ever, args=(str(tmp_path),))
+    process = multiprocessing.get_context("fork").Process(daemon=True, target=save_for_ever, args=(str(tmp_path),))
     process.start()
     while not (tmp_path / BEST).exists():
         os.sched_yield()

@@ -36,7 +36,7 @@ def test_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     for _ in range(TRIALS):
         acknowledged.write_bytes(b"")
         arguments = (str(folder), first, str(acknowledged))
-        process = multiprocessing.get_context("fork").Process(target=save_and_acknowledge, args=arguments)
+        process = multiprocessing.get_context("fork").Process(daemon=True, target=save_and_acknowledge, args=arguments)
         process.start()
         while acknowledged.stat().st_size == 0:
             time.sleep(0.001)

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.data import Dataset, Sampler, get_worker_info
 
+from datasets.hand_over import HandOver, SentTensor
 from datasets.samplers import SampleKey, TrainSampler
-from datasets.shared_memory import SharedMemory, pool
+from datasets.shared_memory import SentBlock, SharedMemory
 from datasets.train_dataset import Sample, TrainDataset
 
 
@@ -50,11 +51,11 @@ class BatchKeys(Sampler[BatchKey]):
             yield BatchKey(clips, self._memory.take() if self._memory else None)
 
 
-class Sent:
-    """A batch in a block of shared memory, on its way: it arrives in the main process as a `Batch`."""
+class SentBatch:
+    """A batch on its way from a worker: it arrives in the main process as a `Batch`."""
 
-    def __init__(self, memory: SharedMemory, block: int, batch: Batch) -> None:
-        self._arguments = (memory.number, block, tuple(batch.frames.shape), _numbers(batch), batch.broken)
+    def __init__(self, batch: Batch, frames: SentBlock | SentTensor) -> None:
+        self._arguments = (frames, _numbers(batch), batch.broken)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _arrived, self._arguments
@@ -64,19 +65,23 @@ def _numbers(batch: Batch) -> list[list[int]]:
     return [each.tolist() for each in (batch.label, batch.video_index, batch.position)]
 
 
-def _arrived(number: int, block: int, shape: tuple[int, ...], numbers: list[list[int]], broken: list[str]) -> Batch:
+def _arrived(frames: torch.Tensor, numbers: list[list[int]], broken: list[str]) -> Batch:
     label, video_index, position = (torch.tensor(each) for each in numbers)
-    return Batch(pool(number).open(block, shape), label, video_index, position, broken)
+    return Batch(frames, label, video_index, position, broken)
 
 
 class TrainBatches(Dataset[Any]):
-    """Batches of the clips of `dataset`; in a worker, written to `memory` as they are made."""
+    """Batches of the clips of `dataset`; in a worker, written to `memory` as they are made.
 
-    def __init__(self, dataset: TrainDataset, memory: SharedMemory | None) -> None:
+    Those that have no block there go by `hand_over`.
+    """
+
+    def __init__(self, dataset: TrainDataset, memory: SharedMemory | None, hand_over: HandOver) -> None:
         self._dataset = dataset
         self._memory = memory
+        self._hand_over = hand_over
 
-    def __getitem__(self, key: BatchKey) -> Batch | Sent:
+    def __getitem__(self, key: BatchKey) -> Batch | SentBatch:
         frames, samples = None, []
         for place, clip in enumerate(key.clips):
             sample = self._dataset[clip]
@@ -90,11 +95,14 @@ class TrainBatches(Dataset[Any]):
     def _frames(self, shape: tuple[int, ...], block: int | None) -> torch.Tensor:
         if self._memory is not None and block is not None:
             return torch.from_numpy(self._memory.view(block, shape))
-        frames = torch.empty(shape, dtype=torch.uint8)
-        return frames.share_memory_() if get_worker_info() is not None else frames
+        return torch.empty(shape, dtype=torch.uint8)
 
-    def _sent(self, batch: Batch, block: int | None) -> Batch | Sent:
-        return batch if self._memory is None or block is None else Sent(self._memory, block, batch)
+    def _sent(self, batch: Batch, block: int | None) -> Batch | SentBatch:
+        if get_worker_info() is None:
+            return batch
+        if self._memory is not None and block is not None:
+            return SentBatch(batch, SentBlock(self._memory.number, block, tuple(batch.frames.shape)))
+        return SentBatch(batch, self._hand_over.send(batch.frames))
 
 
 def _batch(frames: torch.Tensor, samples: list[Sample]) -> Batch:

@@ -5,12 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from datasets.broken_video import BrokenVideo
 from datasets.frame_sources.protocol import FrameSource
+from datasets.hand_over import HandOver
 from datasets.list_file import VideoList
 from datasets.protocols import Protocol
+from datasets.worker_notes import note_video
 from utils.errors import UserError
 from utils.transforms import CropBox, resize_short_side
 
@@ -29,24 +31,39 @@ class EvaluationVideo(NamedTuple):
     video_index: int
     further: tuple["EvaluationVideo", ...] = ()
 
+    def sent(self, hand_over: HandOver) -> "EvaluationVideo":
+        """The video on its way from a worker: pickled and unpickled, it is this one again."""
+        further = tuple(video.sent(hand_over) for video in self.further)
+        return self._replace(frames=hand_over.send(self.frames), further=further)  # type: ignore[arg-type]
+
 
 class EvaluationDataset(Dataset[EvaluationVideo]):
     """The videos of a list as `protocols` want them; a broken video ends the evaluation with a `UserError`.
 
     A frame is read and decoded once, and resized once per size, however many protocols, clips and crops show it.
+    In a loader's worker videos go by `hand_over`.
     """
 
-    def __init__(self, *, videos: VideoList, source: FrameSource, protocols: Sequence[Protocol]) -> None:
+    def __init__(
+        self,
+        *,
+        videos: VideoList,
+        source: FrameSource,
+        protocols: Sequence[Protocol],
+        hand_over: HandOver | None = None,
+    ) -> None:
         assert protocols, "an evaluation needs a protocol"
         self._videos = videos
         self._source = source
         self._protocols = protocols
+        self._hand_over = hand_over
 
     def __len__(self) -> int:
         return len(self._videos)
 
     def __getitem__(self, index: int) -> EvaluationVideo:
         record = self._videos[index]
+        note_video(index)
         try:
             num_frames = record.num_frames or self._source.num_frames(record.path)
             wanted = [protocol.clip_indices(num_frames) for protocol in self._protocols]
@@ -68,7 +85,8 @@ class EvaluationDataset(Dataset[EvaluationVideo]):
                 seen = seen[torch.from_numpy(np.searchsorted(needed, own))]
             cut, boxes = _trim(seen, protocol.boxes(seen.shape[1], seen.shape[2]))
             parts.append(EvaluationVideo(cut, places.reshape(indices.shape), boxes, record.label, index))
-        return parts[0]._replace(further=tuple(parts[1:]))
+        video = parts[0]._replace(further=tuple(parts[1:]))
+        return video.sent(self._hand_over) if self._hand_over and get_worker_info() else video
 
 
 def _trim(frames: torch.Tensor, crops: list[tuple[CropBox, bool]]) -> tuple[torch.Tensor, list[tuple[CropBox, bool]]]:

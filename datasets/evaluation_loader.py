@@ -2,16 +2,15 @@
 
 import math
 from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
-
-from torch.utils.data import DataLoader
+from typing import NamedTuple
 
 from datasets.evaluation_dataset import EvaluationDataset, EvaluationVideo
-from datasets.loaders import worker_options
+from datasets.hand_over import HandOver
+from datasets.loaders import watched_loader
 from datasets.protocols import Protocol
 from datasets.samplers import EvaluationSampler
 from datasets.videos import Videos
-from datasets.worker_errors import FailuresAsItems, RaisingLoader
+from datasets.worker_errors import RaisingLoader
 from utils.config_schema import Config
 
 MOST_VIDEOS = 4  # of a block whose views don't fit one batch: they wait as bytes on the device
@@ -72,16 +71,7 @@ def build_evaluation_loader(
     batches = tuple(view_batch(config, protocol) for protocol in protocols)
     block = math.lcm(*(batch.block for batch in batches))
     sampler = EvaluationSampler(num_videos=len(videos.videos), block=block, rank=rank, world_size=world_size, done=done)
-    dataset = EvaluationDataset(videos=videos.videos, source=videos.source, protocols=protocols)
-    loader: DataLoader[Any] = DataLoader(
-        FailuresAsItems(dataset),
-        batch_size=None,
-        sampler=sampler,
-        collate_fn=_as_it_is,
-        **worker_options(config, workers=min(config.workers, len(sampler))),
-    )
-    return EvaluationLoader(RaisingLoader(loader), block, batches, tuple(protocols), len(videos.videos))
-
-
-def _as_it_is(video: Any) -> Any:
-    return video
+    dataset = EvaluationDataset(videos=videos.videos, source=videos.source, protocols=protocols, hand_over=HandOver())
+    workers = min(config.workers, len(sampler))
+    loader = watched_loader(config, dataset, sampler, videos=videos, workers=workers)
+    return EvaluationLoader(loader, block, batches, tuple(protocols), len(videos.videos))

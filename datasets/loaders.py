@@ -1,5 +1,6 @@
 """From config and list to batches: which data set, which crop, which worker processes."""
 
+import ctypes
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -8,21 +9,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from datasets.batches import Batch, BatchKeys, TrainBatches
 from datasets.clip_dataset import ClipDataset
 from datasets.frame_group_dataset import FrameGroupDataset
+from datasets.hand_over import HandOver
 from datasets.image_dataset import ImageDataset
 from datasets.samplers import TrainSampler
 from datasets.shared_memory import SharedMemory
 from datasets.train_dataset import TrainDataset
 from datasets.videos import Videos
 from datasets.worker_errors import FailuresAsItems, RaisingLoader
+from datasets.worker_notes import WorkerNotes
+from datasets.worker_watch import POLL_SECONDS, WorkerWatch
 from utils.config_schema import AugmentationConfig, Config
 from utils.transforms import CropBox, multi_scale_crop, random_resized_crop, scale_jitter_crop
 
 PREFETCHED = 2  # batches that a worker is ahead
+PR_SET_PDEATHSIG = 1  # of Linux' prctl
 CHANNELS = 3  # at most; flow has two
 
 
@@ -34,26 +39,40 @@ class ClipFormat(NamedTuple):
     train_crop: str
 
 
-def _start_worker(worker: int) -> None:
-    """A worker decodes with one thread, and leaves being asked to stop to its parent.
+def _start_worker(worker: int, *, notes: WorkerNotes) -> None:
+    """A worker decodes with one thread, notes what it reads, and leaves being asked to stop to its parent.
 
     In a process group of its own it does not see what Slurm, `timeout` or a terminal send to the whole of its
-    parent's; it ends with its parent.
+    parent's; it ends with its parent, also where it is stuck.
     """
     os.setpgid(0, 0)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    notes.begin(worker)
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)
 
 
-def worker_options(config: Config, *, workers: int) -> dict[str, Any]:
-    """What every loader is told about its `workers` processes."""
+def watched_loader(
+    config: Config, dataset: Dataset[Any], sampler: Sampler[Any], *, videos: Videos, workers: int
+) -> RaisingLoader[Any]:
+    """The items of `dataset` that `sampler` names, made by `workers` processes; each item is a whole batch or video.
+
+    A worker that ends, or stands still for half of the config's `timeout`, is a `UserError`: half, so that it comes
+    before the other ranks have waited for that long.
+    """
+    notes = WorkerNotes(workers=workers)
     options: dict[str, Any] = {"num_workers": workers, "pin_memory": torch.cuda.is_available()}
     if workers > 0:
-        options |= {"worker_init_fn": _start_worker, "prefetch_factor": PREFETCHED, "timeout": 60 * config.timeout}
+        options |= {"worker_init_fn": partial(_start_worker, notes=notes), "prefetch_factor": PREFETCHED}
+        options["timeout"] = POLL_SECONDS
         options["multiprocessing_context"] = "fork"  # datasets hold closures; nothing of CUDA is touched in a worker
-    return options
+    loader: DataLoader[Any] = DataLoader(
+        FailuresAsItems(dataset), batch_size=None, sampler=sampler, collate_fn=_as_it_is, **options
+    )
+    watch = partial(WorkerWatch, notes=notes, where=videos.videos.where, patience=60 * config.timeout / 2)
+    return RaisingLoader(loader, watch)
 
 
 def build_crop(augmentation: AugmentationConfig, usual: str) -> Callable[[int, int, np.random.Generator], CropBox]:
@@ -110,14 +129,9 @@ def build_train_loader(
     )
     dataset = build_train_dataset(config, videos, clip)
     memory = _batch_memory(config, dataset) if config.workers > 0 else None
-    loader: DataLoader[Any] = DataLoader(
-        FailuresAsItems(TrainBatches(dataset, memory)),
-        batch_size=None,
-        sampler=BatchKeys(sampler, memory),
-        collate_fn=_as_it_is,
-        **worker_options(config, workers=config.workers),
-    )
-    return iter(RaisingLoader(loader))
+    batches = TrainBatches(dataset, memory, HandOver())
+    loader = watched_loader(config, batches, BatchKeys(sampler, memory), videos=videos, workers=config.workers)
+    return iter(loader)
 
 
 def _batch_memory(config: Config, dataset: TrainDataset) -> SharedMemory:

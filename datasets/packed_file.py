@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import lmdb
 
 from datasets.broken_video import BrokenVideo
+from datasets.worker_notes import note_file
 
 FORMAT = 1
 ABOUT = b"about"
@@ -142,6 +143,7 @@ class PackedFile:
 
     def begin(self) -> lmdb.Transaction:
         """A read transaction of this process."""
+        note_file(self.file)
         return _environment(self.file).begin()
 
     def pictures(self, video: str, wanted: list[tuple[int, str]]) -> list[bytes]:

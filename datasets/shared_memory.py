@@ -8,6 +8,7 @@ import math
 import mmap
 import weakref
 from collections import deque
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,6 +45,15 @@ class SharedMemory:
         return torch.from_numpy(array)
 
 
-def pool(number: int) -> SharedMemory:
-    """The memory of this number, in the process that made it and in its forks."""
-    return _POOLS[number]
+class SentBlock:
+    """A block that a fork has filled, on its way: unpickled in the process that made the memory, it is the tensor."""
+
+    def __init__(self, number: int, block: int, shape: tuple[int, ...]) -> None:
+        self._arguments = (number, block, shape)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _opened, self._arguments
+
+
+def _opened(number: int, block: int, shape: tuple[int, ...]) -> torch.Tensor:
+    return _POOLS[number].open(block, shape)

@@ -11,6 +11,7 @@ from datasets.broken_video import BrokenVideo
 from datasets.frame_sources.protocol import FrameSource
 from datasets.list_file import VideoList
 from datasets.samplers import SampleKey
+from datasets.worker_notes import note_video
 from utils.errors import UserError
 from utils.random_streams import stream
 from utils.transforms import CropBox, flip_, resize
@@ -89,6 +90,7 @@ class TrainDataset(Dataset[Sample]):
     def _read(self, index: int, position: int) -> torch.Tensor:
         """The part of each frame that the clip's crop shows, as large as it is stored."""
         record = self._videos[index]
+        note_video(index)
         num_frames = record.num_frames or self._source.num_frames(record.path)
         indices = self.choose(num_frames, stream(self._seed, "frames", position))
 

@@ -7,6 +7,7 @@ import av
 import numpy as np
 
 from datasets.broken_video import BrokenVideo
+from datasets.worker_notes import note_file
 
 LARGEST_SIDE = 16384
 
@@ -20,6 +21,7 @@ def upright(frame: av.VideoFrame) -> np.ndarray:
 
 def open_video(path: Path) -> av.container.InputContainer:
     """Open a file that has a video stream; raises `BrokenVideo`. Decoding uses one thread, so it repeats exactly."""
+    note_file(path)
     try:
         container = av.open(str(path), metadata_errors="ignore")
     except (av.FFmpegError, OSError, ValueError) as error:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path, PurePosixPath
 
 from datasets.broken_video import BrokenVideo
+from datasets.worker_notes import note_file
 
 
 class Root:
@@ -31,6 +32,7 @@ class Root:
 
         Raises `BrokenVideo` where the file is missing, can't be read or lies outside.
         """
+        note_file(path)
         try:
             return _read(path, follow=self._outside_root)
         except ValueError as error:  # a NUL byte

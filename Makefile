@@ -1,12 +1,16 @@
 # make env    the environment in .venv, as requirements.lock pins it
 # make demo   everything once, on made videos: dump, list, train TSN and TSM, evaluate, analyse
 # make faults the long fault tests (kills around saves, ranks that die or hang, a real Slurm where one answers)
+# make results-weizmann MATERIAL=DIR   README "Results": 18 trainings, resumable (exps/weizmann_folds/run.sh)
 # make test   the test suite (make test-all: the slow ones too); make check: lint and types
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: env demo test test-all faults check lock clean-demo
+# holds data/weizmann/{videos,folds,classInd.txt} and weights/mobilenet_v2_imagenet.pth
+MATERIAL ?= ../shared
+
+.PHONY: env demo results-weizmann test test-all faults check lock clean-demo
 
 env: $(VENV)/.installed
 
@@ -18,6 +22,9 @@ $(VENV)/.installed: requirements.lock
 
 demo: env
 	bash exps/demo/run_demo.sh $(RUN)
+
+results-weizmann: env
+	bash exps/weizmann_folds/run.sh $(MATERIAL) $(RUN)
 
 test: env
 	$(RUN) -m pytest -m "not slow"

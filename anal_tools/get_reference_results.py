@@ -3,6 +3,7 @@
     python anal_tools/get_reference_results.py --config exps/<set>/<name>/config.yaml \
         --load-path exps/<set>/<name>/ckpt_best.pth.tar [--protocol tsm-dense-10x3] --out results.npz
     python anal_tools/get_reference_results.py --fuse rgb.npz flow.npz [--weights 1 1.5] --out fused.npz
+    python anal_tools/get_reference_results.py --join fold1.npz fold2.npz ... --out folds.npz
 
 Of several protocols, or "all", all are scored in one pass over the data, into out.<protocol>.npz each. Killed and
 started again it goes on with the videos that are left.
@@ -20,6 +21,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file: the packages lie one folder up
 
 from anal_tools.fusion import check_same_videos, fuse, search_weights
+from anal_tools.joining import join, over_folds, over_videos, right_of
 from anal_tools.results_file import Results, check_writable, load_results
 from datasets.videos import Videos
 from engine import distributed
@@ -53,10 +55,15 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--fuse", nargs="+", type=Path, metavar="NPZ", help="fuse these score files instead")
     parser.add_argument("--weights", nargs="+", type=float, help="of --fuse, one per file (default: equal)")
     parser.add_argument("--search-weights", action="store_true", help="of --fuse: the best ones on this very list")
+    parser.add_argument(
+        "--join", nargs="+", type=Path, metavar="NPZ", help="put the videos of these folds into one file"
+    )
     parser.add_argument("--out", required=True, type=Path, help="file to write, *.npz")
     options = parser.parse_args(arguments)
-    if not options.fuse and not (options.config and options.load_path):
-        parser.error("needs --config and --load-path, or --fuse")
+    if not (options.fuse or options.join) and not (options.config and options.load_path):
+        parser.error("needs --config and --load-path, or --fuse, or --join")
+    if options.fuse and options.join:
+        parser.error("--fuse and --join exclude each other")
     if options.weights and options.search_weights:
         parser.error("--weights and --search-weights exclude each other")
     return options
@@ -103,6 +110,19 @@ def fuse_files(options: argparse.Namespace) -> int:
     return 0
 
 
+def join_files(options: argparse.Namespace) -> int:
+    """`--join`: write all folds' videos as one, and say the accuracy of each fold and of all."""
+    parts = [load_results(path) for path in options.join]
+    joined = join(parts, options.join)
+    for path, part in zip(options.join, parts):
+        print(f"{path}: [{part.protocol}] top-1 {100 * right_of(part).mean():.2f} of {len(part.labels)} videos")
+    print(
+        f"all {len(joined.labels)} videos: top-1 {over_videos(parts)}; mean of {len(parts)} folds: {over_folds(parts)}"
+    )
+    joined.save(options.out)
+    return 0
+
+
 def out_paths(out: Path, evaluations: list[Evaluation]) -> list[Path]:
     """`out` itself for one protocol; `out.<protocol>.npz` for each of several."""
     if len(evaluations) == 1:
@@ -116,6 +136,8 @@ def main(arguments: list[str] | None = None) -> int:
     check_writable(options.out)  # now, not after hours of evaluation
     if options.fuse:
         return fuse_files(options)
+    if options.join:
+        return join_files(options)
     config = load_config(
         options.config, [*options.set, *protocol_overrides(options.protocol)], checks=(kwargs_mistakes, engine_mistakes)
     )

@@ -14,11 +14,13 @@ from typing import Any
 
 import torch
 
+from engine.transient import is_transient, os_error_of, reason_of, retried
 from utils.errors import UserError
 
 LATEST, BEST = "ckpt.pth.tar", "ckpt_best.pth.tar"
 MUST_AGREE = ("type", "backbone", "num_class", "modality", "num_frames")
 FREE_KWARGS = ("bn_group_size", "bn_sync_stats")
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NEEDED = ("model", "optimizer", "scaler", "ema", "iteration", "config")
 
 
@@ -44,19 +46,13 @@ def save_checkpoint(folder: Path, state: dict[str, Any], *, best: bool, keep: in
     """Write `state` as the folder's latest checkpoint, and as its best one too with `best`; the last `keep` stay.
 
     A new file is complete on disk before it takes the old one's name; the best one is a hard link to the same bytes.
-    Raises `UserError` (disk full and the like); the old files stay as they were.
+    What fails in passing is tried again. Raises `UserError` (disk full and the like); the old files stay as they were.
     """
     temporary = folder / f".{LATEST}.{os.getpid()}.tmp"
     try:
-        with temporary.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        if best:
-            _link(temporary, folder / BEST)
-        _rotate(folder, keep)
-        temporary.replace(folder / LATEST)
-        _sync_folder(folder)
+        retried(lambda: _write(temporary, state), folder / LATEST)
+        retried(lambda: _publish(temporary, folder, best=best, keep=keep), folder / LATEST)
+        retried(lambda: _sync_folder(folder), folder)
     except (OSError, RuntimeError) as error:
         raise UserError(_why_not_saved(folder, state, error)) from error
     finally:
@@ -64,16 +60,33 @@ def save_checkpoint(folder: Path, state: dict[str, Any], *, best: bool, keep: in
             temporary.unlink(missing_ok=True)
 
 
+def _write(path: Path, state: dict[str, Any]) -> None:
+    with path.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _publish(temporary: Path, folder: Path, *, best: bool, keep: int) -> None:
+    """Give the new file its names; where that breaks off, it can be done over."""
+    if best:
+        _link(temporary, folder / BEST)
+    _rotate(folder, keep)
+    temporary.replace(folder / LATEST)
+
+
 def _rotate(folder: Path, keep: int) -> None:
     """Let the latest checkpoint be a previous one too, and forget those beyond the last `keep`."""
-    rotates = keep > 1 and (folder / LATEST).is_file()
+    latest, previous = folder / LATEST, folder / previous_name(1)
+    done = previous.is_file() and latest.is_file() and previous.samefile(latest)  # by a save that broke off here
+    rotates = keep > 1 and latest.is_file() and not done
     for number, path in reversed(previous_checkpoints(folder).items()):
         if number >= keep:
             path.unlink()
         elif rotates and number < keep - 1:
             path.replace(folder / previous_name(number + 1))
     if rotates:
-        _link(folder / LATEST, folder / previous_name(1))
+        _link(latest, previous)
 
 
 def _link(source: Path, target: Path) -> None:
@@ -114,12 +127,13 @@ def _tensor_bytes(value: Any) -> int:
 
 
 def _why_not_saved(folder: Path, state: dict[str, Any], error: Exception) -> str:
-    disk = os.statvfs(folder)
-    need, have = _tensor_bytes(state) / 2**20, disk.f_bavail * disk.f_frsize / 2**20
-    return (
-        f"{folder / LATEST}: can't be written ({error}); it needs about {need:.0f} MB, {have:.0f} MB are free; the "
-        "last checkpoint is as it was: make room and start again"
-    )
+    line = f"{folder / LATEST}: can't be written ({reason_of(error)})"
+    found = os_error_of(error)
+    if found is not None and found.errno in NO_ROOM:
+        disk = os.statvfs(folder)
+        need, have = _tensor_bytes(state) / 2**20, disk.f_bavail * disk.f_frsize / 2**20
+        line += f"; it needs about {need:.0f} MB, {have:.0f} MB are free"
+    return f"{line}; the last checkpoint is as it was"
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -135,6 +149,23 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     Raises `UserError` that says what is wrong with a missing or foreign file, `DamagedCheckpoint` for one that is
     truncated or has a flipped bit.
     """
+    try:
+        state = retried(lambda: _read(path), path)
+    except (UserError, OSError) as error:
+        if not is_transient(error):
+            raise
+        raise UserError(
+            f"{path}: can't be read ({reason_of(error)}); nothing was changed: start again once the file system "
+            "answers, or move the file away to go on from another one"
+        ) from error
+    missing = [key for key in NEEDED if not isinstance(state, dict) or key not in state]
+    if missing:
+        raise UserError(f"{path}: not a checkpoint of this program: it has no {', '.join(missing)}")
+    return state
+
+
+def _read(path: Path) -> Any:
+    """What is in the file, once its checksums are found to be right."""
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint; correct --load-path")
     damaged = f"{path}: the checkpoint is damaged (%s)"
@@ -146,16 +177,12 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if broken is not None:
         raise DamagedCheckpoint(damaged % f"{broken} has the wrong checksum")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, OSError, EOFError) as error:
         raise DamagedCheckpoint(damaged % str(error).split("\n", 1)[0]) from error
     except Exception as error:  # torch raises a dozen kinds
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(f"{path}: can't be read as tensors and plain values alone; refused ({reason})") from error
-    missing = [key for key in NEEDED if not isinstance(state, dict) or key not in state]
-    if missing:
-        raise UserError(f"{path}: not a checkpoint of this program: it has no {', '.join(missing)}")
-    return state
 
 
 def check_same_experiment(saved: dict[str, Any], ours: dict[str, Any]) -> list[str]:

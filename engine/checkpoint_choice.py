@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.checkpoint import BEST, LATEST, DamagedCheckpoint, load_checkpoint, previous_checkpoints
+from engine.transient import reason_of, retried
 from utils.errors import UserError
 
 SET_ASIDE = ".damaged"
@@ -29,7 +30,7 @@ def find_checkpoint(folder: Path) -> Found | None:
 
     Raises `UserError` where there are checkpoints and none of them is whole, or where one is another program's.
     """
-    paths = candidates(folder)
+    paths = _listed(folder)
     if not paths:
         return None
     whole: list[tuple[Path, dict[str, Any]]] = []
@@ -51,6 +52,13 @@ def find_checkpoint(folder: Path) -> Found | None:
         gone = [] if (folder / LATEST).exists() else [f"{folder / LATEST} is missing"]
         lines += [*gone, f"going on from {path.name}, the newest whole checkpoint, at iteration {state['iteration']}"]
     return Found(path, state, list(damaged), lines)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return retried(lambda: candidates(folder), folder)
+    except OSError as error:
+        raise UserError(f"{folder}: can't be listed ({reason_of(error)}): start again once it can") from error
 
 
 def _iteration(whole: list[tuple[Path, dict[str, Any]]]) -> int:

@@ -17,6 +17,7 @@ from datasets.videos import Videos, list_findings, read_videos
 from engine import preflight
 from engine.checkpoint import check_same_experiment, remove_leftovers
 from engine.checkpoint_choice import Found, find_checkpoint, set_aside
+from engine.checkpoint_writer import CheckpointWriter
 from engine.distributed import World, check_agreement, raise_together
 from engine.evaluation_run import Wanted, build_scorer, check_names, choose_protocol, evaluate_list, evaluate_protocols
 from engine.evaluation_table import table_lines
@@ -238,18 +239,24 @@ def _train(run: Run, experiment: Experiment, train_videos: Videos, val_videos: V
     config, world = run.config, run.world
     loader = _train_loader(config, run.method, train_videos, world, start_iteration=run.iteration)
     events_folder = experiment.events if world.rank == 0 else None
-    with Events(events_folder, start_iteration=run.iteration) as events:
+    extra = {
+        "config": config_as_dict(config),
+        "protocol": choose_protocol(config, run.method).name,
+        "class_names": list(val_videos.class_names),
+        "world_size": world.size,
+        "format": 1,
+    }
+    with (
+        Events(events_folder, start_iteration=run.iteration) as events,
+        CheckpointWriter(
+            experiment.folder, extra=extra, keep=config.keep, background=config.save_in_background
+        ) as writer,
+    ):
         session = Session(
             folder=experiment.folder,
             events=events,
             stop=stop,
             evaluate=lambda: evaluate_list(config, run.scored, val_videos, world=world, stop=stop),
-            extra={
-                "config": config_as_dict(config),
-                "protocol": choose_protocol(config, run.method).name,
-                "class_names": list(val_videos.class_names),
-                "world_size": world.size,
-                "format": 1,
-            },
+            writer=writer,
         )
         return train(run, loader, session)

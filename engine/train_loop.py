@@ -6,20 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from datasets.loaders import Batch
-from engine.checkpoint import save_checkpoint
-from engine.distributed import gather_objects, raise_together, sum_over_ranks
+from engine.checkpoint_writer import CheckpointWriter
+from engine.distributed import gather_objects, sum_over_ranks
 from engine.evaluation import Evaluation
 from engine.log import LOGGER, Events
 from engine.progress import Progress
 from engine.replay import keep_for_replay
 from engine.run import Run
+from engine.saving import finish_saves, save, settle
 from engine.signals import StopRequest
-from engine.sync_bn import settle_running_stats
 from engine.train_step import is_finite, train_step
 from utils.errors import UserError
 
@@ -38,14 +35,14 @@ class Outcome:
 class Session:
     """What one start of the loop needs beside the run: where to write, whom to ask.
 
-    `evaluate` scores the validation list (None: it was asked to stop); `extra` goes into every checkpoint.
+    `evaluate` scores the validation list (None: it was asked to stop).
     """
 
     folder: Path
     events: Events
     stop: StopRequest
     evaluate: Callable[[], Evaluation | None]
-    extra: dict[str, Any]
+    writer: CheckpointWriter
     broken: dict[str, int] = field(default_factory=dict)
 
 
@@ -58,7 +55,7 @@ def train(run: Run, loader: Iterator[Batch], session: Session) -> Outcome:
         best = _evaluate_and_keep_best(run, session)
         if run.evaluated != run.iteration:
             return _stopped(run, max_iter)
-        _save(run, session, best=best)
+        save(run, session.writer, best=best, last=run.iteration == max_iter)
     for iteration in range(run.iteration, max_iter):
         waited = time.monotonic()
         batches = [next(loader) for _ in range(config.accumulate)]
@@ -76,7 +73,7 @@ def train(run: Run, loader: Iterator[Batch], session: Session) -> Outcome:
             best = _evaluate_and_keep_best(run, session)
             asked_to_stop = run.evaluated != run.iteration
         if best or asked_to_stop or _is_due(run, config.ckpt_freq or config.val_freq):
-            _save(run, session, best=best)
+            save(run, session.writer, best=best, last=asked_to_stop or run.iteration == max_iter)
         if asked_to_stop and (run.iteration < max_iter or run.evaluated != run.iteration):
             return _stopped(run, max_iter)
     return Outcome(finished=True, iteration=run.iteration)
@@ -94,16 +91,19 @@ def _is_due(run: Run, every: int) -> bool:
 def _agree(run: Run, session: Session, batches: list[Batch], metrics: dict[str, float]) -> bool:
     """Let all ranks know what one of them has met in this step; True where one was asked to stop.
 
-    Raises `UserError` on all ranks at the same step for a loss or gradient that is not finite, or for too many broken
-    videos.
+    Raises `UserError` on all ranks at the same step for a loss or gradient that is not finite, for too many broken
+    videos, or for a save that failed meanwhile.
     """
     new = [line for batch in batches for line in batch.broken if _video_of(line) not in session.broken]
     not_finite = not is_finite(run, metrics)
-    flags = sum_over_ranks([float(bool(session.stop)), float(not_finite), float(len(new))], run.world)
+    mine = [session.stop, not_finite, new, session.writer.has_failed]
+    flags = sum_over_ranks([float(bool(flag)) for flag in mine], run.world)
     if flags[1]:
         _refuse_not_finite(run, session, batches, metrics)
     if flags[2]:
         _note_broken(run, session, new)
+    if flags[3]:
+        finish_saves(run, session.writer)
     return flags[0] > 0
 
 
@@ -137,7 +137,7 @@ def _note_broken(run: Run, session: Session, new: list[str]) -> None:
             LOGGER.info("broken video %d, another drawn in its place: %s", len(session.broken), line)
     limit = run.config.bad_data.limit
     if len(session.broken) > limit:
-        _save(run, session, best=False)
+        save(run, session.writer, best=False, last=True)
         raise UserError(
             f"{len(session.broken)} broken videos, bad_data.limit is {limit}: mend or leave out the videos named in "
             "log.txt, or raise the limit; start again to go on from this iteration"
@@ -146,7 +146,8 @@ def _note_broken(run: Run, session: Session, new: list[str]) -> None:
 
 def _evaluate_and_keep_best(run: Run, session: Session) -> bool:
     """Evaluate, log and record; True where this is the best so far. `run.evaluated` says whether it was finished."""
-    _settle(run)
+    settle(run)
+    finish_saves(run, session.writer)  # loader processes are forked now: no other thread may hold a lock
     evaluation = session.evaluate()
     if evaluation is None:
         return False
@@ -163,38 +164,11 @@ def _evaluate_and_keep_best(run: Run, session: Session) -> bool:
         },
         run.iteration,
     )
-    session.events.flush()
     best = evaluation.top1 > run.best_metric  # False for NaN
     if best:
         run.best_metric, run.best_iteration = evaluation.top1, run.iteration
     LOGGER.info("best so far: top-1 %.2f [%s] at iteration %d", run.best_metric, name, run.best_iteration)
     return best
-
-
-def _settle(run: Run) -> None:
-    """All ranks go on with the same running statistics, and so does the average of the weights."""
-    settle_running_stats(run.method, run.world, average=bool(run.config.model.kwargs.get("bn_sync_stats", False)))
-    run.share_statistics()
-
-
-def _save(run: Run, session: Session, *, best: bool) -> None:
-    _settle(run)
-    finite = torch.stack([tensor.isfinite().all() for tensor in run.method.state_dict().values()])
-    if not finite.all():
-        raise UserError(
-            f"iteration {run.iteration}: a parameter is not finite; no checkpoint was written, the last one stays: "
-            "lower the rate (base_lr, warmup_lr) or set clip_gradient, and start again from it"
-        )
-    window = dict(zip(run.window, sum_over_ranks(list(run.window.values()), run.world)))
-    failure: tuple[str, ...] = ()
-    if run.world.rank == 0:
-        try:
-            save_checkpoint(
-                session.folder, {**session.extra, **run.state(), "window": window}, best=best, keep=run.config.keep
-            )
-        except UserError as error:
-            failure = error.lines
-    raise_together(failure, run.world)
 
 
 def _show_clips(run: Run, batch: Batch, events: Events) -> None:

@@ -199,6 +199,14 @@ class Config(Section):
     keep: Count = Field(
         default=2, description="checkpoints kept: the latest, and the ones before it that stand in for a damaged one"
     )
+    save_in_background: bool = Field(
+        default=True, description="write checkpoints while training goes on; takes CPU memory for a copy of the state"
+    )
+    failed_save: Literal["stop", "continue"] = Field(
+        default="stop",
+        description="a checkpoint can't be written (disk full): stop: the run ends; continue: a warning, and the next "
+        "save tries again",
+    )
     train_root: Text = Field(description="folder that the paths of train_source start from")
     train_source: Text = Field(description="list file of the training videos: path num_frames label")
     val_root: Text = Field(description="folder that the paths of val_source start from")

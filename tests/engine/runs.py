@@ -11,6 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from datasets.loaders import Batch, ClipFormat, build_train_loader
 from datasets.videos import Videos
 from engine.checkpoint_choice import find_checkpoint
+from engine.checkpoint_writer import CheckpointWriter
 from engine.commands import build_placed, evaluate_list, read_lists
 from engine.distributed import World
 from engine.log import Events, open_log
@@ -65,7 +66,12 @@ def assemble(path: Path, *overrides: str, world: World = ALONE) -> Parts:
         events=Events(path.parent / "events" if world.rank == 0 else None, start_iteration=run.iteration),
         stop=stop,
         evaluate=lambda: evaluate_list(config, run.scored, val_videos, world=world, stop=stop),
-        extra={"config": config_as_dict(config)},
+        writer=CheckpointWriter(
+            path.parent,
+            extra={"config": config_as_dict(config)},
+            keep=config.keep,
+            background=config.save_in_background,
+        ),
     )
     open_log(path.parent / "log.txt", rank=world.rank)
     return Parts(run, train_loader(config, run, train_videos), session)
@@ -73,7 +79,7 @@ def assemble(path: Path, *overrides: str, world: World = ALONE) -> Parts:
 
 def finish(parts: Parts) -> Outcome:
     """Train to the end, or to the stop that is asked for."""
-    with parts.session.events:
+    with parts.session.events, parts.session.writer:
         outcome = train(*parts)
     open_log(None, rank=1)
     return outcome

@@ -86,4 +86,3 @@ def test_without_a_folder_nothing_happens() -> None:
     with Events(None) as events:
         events.scalars({"a": 1.0}, 1)
         events.clips("b", torch.zeros(1, 1, 3, 2, 2), 1)
-        events.flush()

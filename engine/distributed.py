@@ -15,6 +15,7 @@ import torch.distributed as dist
 from utils.errors import UserError
 
 FIRST_PORT, PORTS = 20_000, 20_000
+INTERACTIVE_STEP, BATCH_STEP = 0xFFFF_FFFA, 0xFFFF_FFFB  # Slurm's numbers for what srun did not start
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,34 @@ def _address(node: str) -> str:
         return address[1] if address else node
 
 
+def _tasks_of_step() -> int:
+    """How many tasks srun has started along with this process; 1 where it was not srun that started it.
+
+    A batch script is told the job's SLURM_NTASKS and a SLURM_PROCID too, and where it was submitted from within a
+    step, even that step's variables. Raises `UserError` for one process in a batch script of several tasks: it would
+    wait for the others. An interactive shell (salloc) may run what it likes alone.
+    """
+    env = os.environ
+    tasks, step = int(env.get("SLURM_NTASKS", 1)), int(env.get("SLURM_STEP_ID", BATCH_STEP))
+    if "SLURM_PROCID" not in env or tasks == 1 or step == INTERACTIVE_STEP:
+        return 1
+    if step < INTERACTIVE_STEP and int(env.get("SLURM_STEP_NUM_TASKS", tasks)) == tasks:
+        return tasks
+    raise UserError(
+        f"got one process in a Slurm job of {tasks} tasks, needs all of them: put `srun` in front of python in the "
+        "batch script, or let train.sh PARTITION NUM_GPUS submit it; for one process alone: #SBATCH --ntasks=1"
+    )
+
+
 def _environment() -> tuple[int, int, int]:
     """(rank, size, local rank), with MASTER_ADDR and MASTER_PORT set where Slurm started several tasks."""
     env = os.environ
     if "WORLD_SIZE" in env:
         return int(env["RANK"]), int(env["WORLD_SIZE"]), int(env.get("LOCAL_RANK", 0))
-    size = int(env.get("SLURM_NTASKS", 1)) if "SLURM_PROCID" in env else 1
+    size = _tasks_of_step()
     if size == 1:
         return 0, 1, 0
-    job_step = f"{env['SLURM_JOB_ID']}.{env.get('SLURM_STEP_ID', 0)}.{env.get('SLURM_RESTART_COUNT', 0)}"
+    job_step = f"{env['SLURM_JOB_ID']}.{env['SLURM_STEP_ID']}.{env.get('SLURM_RESTART_COUNT', 0)}"
     if "MASTER_ADDR" not in env:
         env["MASTER_ADDR"] = _address(first_host(env.get("SLURM_STEP_NODELIST") or env["SLURM_JOB_NODELIST"]))
     env.setdefault("MASTER_PORT", str(FIRST_PORT + zlib.crc32(job_step.encode()) % PORTS))

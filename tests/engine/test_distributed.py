@@ -63,7 +63,25 @@ def one_slurm_task(rank: int, ranks: int, port: int) -> dict[str, str]:
     return {"SLURM_PROCID": "0", "SLURM_NTASKS": "1", "SLURM_JOB_ID": "5"}
 
 
-@pytest.mark.parametrize("variables", [alone, one_slurm_task])
+def interactive_shell(rank: int, ranks: int, port: int) -> dict[str, str]:
+    """salloc's, which newer Slurm starts as a step of its own."""
+    return {**BATCH_OF_FOUR, "SLURM_STEP_ID": "4294967290", "SLURM_STEP_NUM_TASKS": "1"}
+
+
+BATCH_OF_FOUR = {"SLURM_PROCID": "0", "SLURM_NTASKS": "4", "SLURM_JOB_ID": "5"}
+SUBMITTED_WITHIN_A_STEP = {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "1"}
+
+
+@pytest.mark.parametrize("step", [{}, SUBMITTED_WITHIN_A_STEP, {"SLURM_STEP_ID": "4294967291"}])
+def test_a_batch_script_without_srun_is_refused(step: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """tests/exps/test_slurm.py has the real one."""
+    for name, value in {**BATCH_OF_FOUR, **step}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match="got one process in a Slurm job of 4 tasks, needs all of them: put `srun`"):
+        distributed.start(timeout_minutes=1.0)
+
+
+@pytest.mark.parametrize("variables", [alone, one_slurm_task, interactive_shell])
 def test_a_plain_start_is_a_world_of_one(variables: Any, tmp_path: Path) -> None:
     (result,) = on_ranks(who_is_there, tmp_path, ranks=1, variables=variables)
     assert (result["size"], result["everybody"]) == (1, [{"rank": 0, "local": 0}])

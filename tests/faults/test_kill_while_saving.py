@@ -25,7 +25,7 @@ def save_and_acknowledge(folder: str, first: int, acknowledged: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.faults
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(600)
 def test_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     folder, acknowledged = tmp_path / "experiment", tmp_path / "acknowledged"
     folder.mkdir()

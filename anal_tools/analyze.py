@@ -99,11 +99,14 @@ def analyse(
     if other:
         write_against(out / "against.csv", compared)
         summary["against"] = _difference(compared[0], other)
-    shown = with_frames(tables.top_errors(results), results, root)
+    confident = tables.top_errors(results)
+    by_row = {error.row: error for error in [*tables.top_errors(results, by_loss=True), *confident]}
+    shown = with_frames(list(by_row.values()) if html else confident, results, root)
     missing = [each.missing for each in shown if each.missing]
     if missing:
         print(f"warning: {len(missing)} of {len(shown)} errors are shown without frames, e.g. {missing[0]}")
-    write_page(out / "errors.html", shown, summary=summary)
+    by_rank = {each.error.row: each for each in shown}
+    write_page(out / "errors.html", [by_rank[error.row] for error in confident], summary=summary)
     if html:
         write_report(out / "report.html", results, shown, summary=summary, compared=compared)
     (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

@@ -1,7 +1,5 @@
 """One self-contained page with the most confident errors: frames, label, prediction, best classes."""
 
-import base64
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +8,7 @@ import jinja2
 import numpy as np
 from PIL import Image
 
+from anal_tools.clips import CLIP_FRAMES, SHEET_FRAMES, clip_url, sheet_url, thumbnail
 from anal_tools.results_file import Results
 from anal_tools.tables import Error
 from datasets.broken_video import BrokenVideo
@@ -17,17 +16,16 @@ from datasets.frame_names import find_frame_names
 from datasets.frame_sources import FolderSource, FrameSource, ImageFileSource, VideoSource
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-FRAMES = 8
 PICTURES = (".jpg", ".jpeg", ".png")
-THUMBNAIL_HEIGHT = 112
-THUMBNAIL_QUALITY = 75
 
 
 class Shown(NamedTuple):
-    """An error and its contact sheet as a data URL, or why there is none."""
+    """An error, its contact sheet and its looping clip as data URLs, or why there are none; `width` of a frame."""
 
     error: Error
     sheet: str | None
+    clip: str | None
+    width: int
     missing: str | None
 
 
@@ -61,18 +59,24 @@ def _picture(frame: np.ndarray) -> Image.Image:
     return Image.fromarray(frame)
 
 
-def contact_sheet(source: FrameSource, video: str, num_frames: int) -> str:
-    """FRAMES evenly spaced frames side by side, as a data URL of a JPEG; raises `BrokenVideo`."""
+def _spread(count: int, wanted: int) -> np.ndarray:
+    """`wanted` frames of `count`, evenly from the first to the last, or all of them."""
+    return np.linspace(0, count - 1, min(wanted, count)).round().astype(np.int64)
+
+
+def sheet_and_clip(source: FrameSource, video: str, num_frames: int) -> tuple[str, str | None, int]:
+    """Frames of all of the video side by side, and one after the other, as data URLs, and the width of one.
+
+    Raises `BrokenVideo`.
+    """
     count = num_frames or source.num_frames(video)
-    indices = np.linspace(0, count - 1, min(FRAMES, count)).round().astype(np.int64)
+    on_sheet, in_clip = _spread(count, SHEET_FRAMES), _spread(count, CLIP_FRAMES)
+    indices = np.union1d(on_sheet, in_clip)
     pictures = [_picture(frame.numpy()) for frame in source.read(video, indices)]
-    width = max(1, round(pictures[0].width * THUMBNAIL_HEIGHT / pictures[0].height))
-    sheet = Image.new("RGB", (width * len(pictures), THUMBNAIL_HEIGHT))
-    for place, picture in enumerate(pictures):
-        sheet.paste(picture.resize((width, THUMBNAIL_HEIGHT)), (place * width, 0))
-    data = io.BytesIO()
-    sheet.save(data, "JPEG", quality=THUMBNAIL_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
+    size = thumbnail(pictures[0]).size
+    small = {int(index): picture.resize(size) for index, picture in zip(indices, pictures)}
+    clip = clip_url([small[index] for index in in_clip.tolist()]) if count > 1 else None
+    return sheet_url([small[index] for index in on_sheet.tolist()]), clip, size[0]
 
 
 def with_frames(errors: Sequence[Error], results: Results, root: Path) -> list[Shown]:
@@ -81,10 +85,10 @@ def with_frames(errors: Sequence[Error], results: Results, root: Path) -> list[S
     for error in errors:
         try:
             source = open_source(root, error.path, results.image_tmpl)
-            sheet = contact_sheet(source, error.path, int(results.num_frames[error.row]))
-            shown.append(Shown(error, sheet, None))
+            found = sheet_and_clip(source, error.path, int(results.num_frames[error.row]))
+            shown.append(Shown(error, *found, None))
         except BrokenVideo as broken:
-            shown.append(Shown(error, None, f"frames not found: {broken.reason}"))
+            shown.append(Shown(error, None, None, 0, f"frames not found: {broken.reason}"))
     return shown
 
 

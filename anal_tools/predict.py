@@ -9,7 +9,7 @@ exit status is 2 then.
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,6 +87,18 @@ def predict(predictor: Predictor, path: Path) -> list[tuple[str, float]]:
     return [(str(predictor.class_names[label]), float(shares[label])) for label in best]
 
 
+def for_each_video(videos: Sequence[Path], work: Callable[[Path], str], *, what: str = "") -> None:
+    """Print what `work` says of each video, below a progress bar; those that it can't do end as one `UserError`."""
+    failures = []
+    for path in tqdm(videos, desc=what or None, unit="video", disable=None, leave=False):
+        try:
+            tqdm.write(work(path))
+        except UserError as error:
+            failures.append(f"{path}: {' '.join(error.lines)}")
+    if failures:
+        raise UserError(*failures)
+
+
 def _lines(path: Path, best: list[tuple[str, float]], *, as_json: bool) -> str:
     if as_json:
         line: dict[str, Any] = {"video": str(path), "top": [[name, round(share, 6)] for name, share in best]}
@@ -103,14 +115,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="a line of JSON per video")
     options = parser.parse_args(arguments)
     predictor = load_predictor(options.load_path, options.protocol)
-    failures = []
-    for path in tqdm(options.videos, desc=predictor.protocol.name, unit="video", disable=None, leave=False):
-        try:
-            tqdm.write(_lines(path, predict(predictor, path), as_json=options.json))
-        except UserError as error:
-            failures.append(f"{path}: {' '.join(error.lines)}")
-    if failures:
-        raise UserError(*failures)
+    for_each_video(
+        options.videos,
+        lambda path: _lines(path, predict(predictor, path), as_json=options.json),
+        what=predictor.protocol.name,
+    )
     return 0
 
 

@@ -16,7 +16,7 @@ from anal_tools.error_page import TEMPLATES, Shown
 from anal_tools.findings import Against, accuracy_by_length, label_suspects, losses_of
 from anal_tools.matrix_picture import similar_next_to_each_other
 from anal_tools.results_file import Results
-from anal_tools.tables import TOP, predicted_matrix
+from anal_tools.tables import TOP, predicted_matrix, top_errors
 from engine.calibration import reliability_curve
 from engine.metrics import ranking
 
@@ -31,10 +31,12 @@ def report_data(
 ) -> dict[str, Any]:
     """What the page draws, as plain lists: probabilities in thousandths, losses in hundredths of a nat.
 
-    `cams`: the rows of which gradcam.py has drawn maps.
+    `shown` are the errors with their frames, in any order; two lists say in which order to show them. `cams`: the rows
+    of which gradcam.py has drawn maps.
     """
     probabilities = results.probabilities()
     top = ranking(results.scores)[:, :TOP]
+    rows = {each.error.row for each in shown}
     order = similar_next_to_each_other(predicted_matrix(results))
     return {
         "summary": summary,
@@ -47,9 +49,18 @@ def report_data(
         "shares": np.round(1000 * np.take_along_axis(probabilities, top, axis=1)).astype(int).tolist(),
         "losses": np.round(100 * losses_of(results)).astype(int).tolist(),
         "errors": [
-            {"row": each.error.row, "sheet": each.sheet, "missing": each.missing, "cam": each.error.row in cams}
+            {
+                "row": each.error.row,
+                "sheet": each.sheet,
+                "clip": each.clip,
+                "width": each.width,
+                "missing": each.missing,
+                "cam": each.error.row in cams,
+            }
             for each in shown
         ],
+        "by_confidence": [error.row for error in top_errors(results) if error.row in rows],
+        "by_loss": [error.row for error in top_errors(results, by_loss=True) if error.row in rows],
         "suspects": [each.row for each in label_suspects(results)],
         "calibration": [
             [each.videos, each.confidence, each.accuracy] if each.videos else [0, 0, 0]

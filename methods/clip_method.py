@@ -45,6 +45,10 @@ class ClipMethod(Method):
         self.average_positions = average_positions
         self.frames_per_view = num_frames
 
+    def pathway_frames(self, num_frames: int) -> dict[str, torch.Tensor]:
+        """Which of a clip's frames each pathway sees, by its name, in the order of the network's inputs."""
+        return {"": torch.arange(num_frames)}
+
     def pathways(self, clips: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The network's inputs, each (B, C, T, H, W); channels-last memory stays channels-last."""
         return (clips.transpose(1, 2),)

@@ -47,6 +47,10 @@ class SlowFast(ClipMethod):
             return torch.arange(0, num_frames, self.alpha)
         return torch.linspace(0, num_frames - 1, num_frames // self.alpha).long()
 
+    def pathway_frames(self, num_frames: int) -> dict[str, torch.Tensor]:
+        """Which of a clip's frames the slow pathway sees, and the fast one."""
+        return {"slow": self.slow_indices(num_frames), "fast": torch.arange(num_frames)}
+
     def pathways(self, clips: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The slow pathway's frames and the fast one's, each (B, C, T, H, W)."""
         fast = clips.transpose(1, 2)  # channels-last memory stays channels-last

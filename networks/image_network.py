@@ -20,3 +20,7 @@ class ImageNetwork(nn.Module):
     def residual_blocks(self) -> list[list[nn.Module]]:
         """Blocks per stage, each with a slot `before_first_conv` that its residual branch starts with."""
         raise NotImplementedError(f"{type(self).__name__} must list its residual blocks")
+
+    def last_maps(self) -> list[nn.Module]:
+        """The module with the last feature maps, (N, C, H, W): what class activation maps are drawn from."""
+        return [self.residual_blocks()[-1][-1]]

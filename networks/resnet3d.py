@@ -49,6 +49,10 @@ class VideoNetwork(nn.Module):
         """Features at each position of the head's window."""
         raise NotImplementedError(f"{type(self).__name__} must give its features by position")
 
+    def last_maps(self) -> list[nn.Module]:
+        """The module with the last feature maps, (N, C, T, H, W); none where the network has no maps but tokens."""
+        raise NotImplementedError(f"{type(self).__name__} must name the module of its last feature maps")
+
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """See the class."""
         return self.positions(frames).mean(dim=1)
@@ -119,6 +123,10 @@ class ResNet3d(VideoNetwork):
             x = stage(x)
         return pool_positions(x, self.head_pool)
 
+    def last_maps(self) -> list[nn.Module]:
+        """The last stage."""
+        return [self.stages[-1]]
+
 
 class R2Plus1DResNet(VideoNetwork):
     """R(2+1)D as bottlenecks, as pytorchvideo publishes it: frames (N, C, T, H, W) -> features (N, feature_dim).
@@ -159,3 +167,7 @@ class R2Plus1DResNet(VideoNetwork):
         for stage in self.stages:
             x = stage(x)
         return pool_positions(x, self.head_pool)
+
+    def last_maps(self) -> list[nn.Module]:
+        """The last stage."""
+        return [self.stages[-1]]

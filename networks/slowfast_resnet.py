@@ -82,6 +82,10 @@ class SlowFastResNet(nn.Module):
             fast = fast_stage(fast)
         return torch.cat([pool_positions(slow, self.head_pool), pool_positions(fast, self.head_pool)], dim=2)
 
+    def last_maps(self) -> list[nn.Module]:
+        """The modules with the last feature maps, (N, C, T, H, W): the slow pathway's, the fast one's."""
+        return [self.slow_stages[-1], self.fast_stages[-1]]
+
     def forward(self, slow: torch.Tensor, fast: torch.Tensor) -> torch.Tensor:
         """See the class."""
         return self.positions(slow, fast).mean(dim=1)

@@ -14,7 +14,8 @@ from utils.errors import UserError
 class Model(NamedTuple):
     """`head`: torchvision's name of the classifier; `num_frames`, `size`: of the clips it was published with.
 
-    `only_frames`, `only_size`: its position codes or its head take no other (`size`: no smaller for S3D).
+    `only_frames`, `only_size`: its position codes or its head take no other (`size`: no smaller for S3D). `maps`: the
+    module of its last feature maps, where it has maps and not tokens.
     """
 
     head: str
@@ -22,13 +23,14 @@ class Model(NamedTuple):
     size: int
     only_frames: bool = False
     only_size: bool = False
+    maps: str = ""
 
 
 MODELS = {
-    "r3d_18": Model("fc", 16, 112),
-    "mc3_18": Model("fc", 16, 112),
-    "r2plus1d_18": Model("fc", 16, 112),
-    "s3d": Model("classifier.1", 128, 224),
+    "r3d_18": Model("fc", 16, 112, maps="layer4"),
+    "mc3_18": Model("fc", 16, 112, maps="layer4"),
+    "r2plus1d_18": Model("fc", 16, 112, maps="layer4"),
+    "s3d": Model("classifier.1", 128, 224, maps="features"),
     "mvit_v1_b": Model("head.1", 16, 224, only_frames=True, only_size=True),
     "mvit_v2_s": Model("head.1", 16, 224, only_frames=True, only_size=True),
     "swin3d_t": Model("head", 32, 224),
@@ -58,6 +60,10 @@ class TorchvisionVideo(VideoNetwork):
         """Features (N, 1, feature_dim)."""
         self._check(frames.shape[2], frames.shape[3], frames.shape[4])
         return self.model(frames).unsqueeze(1)
+
+    def last_maps(self) -> list[nn.Module]:
+        """The module with the last feature maps; none for the transformers."""
+        return [self.model.get_submodule(self.published.maps)] if self.published.maps else []
 
     def _check(self, num_frames: int, height: int, width: int) -> None:
         """`UserError` for a clip that the model can't take."""

@@ -121,6 +121,10 @@ class X3DNetwork(VideoNetwork):
         x = self.relu(self.head_bn(self.head_conv(x)))
         return self.head_linear(pool_positions(x, self.head_pool)).relu()
 
+    def last_maps(self) -> list[nn.Module]:
+        """The last stage."""
+        return [self.stages[-1]]
+
 
 def _initialise(network: nn.Module) -> None:
     """He initialisation; the last batch norm of each block starts at 0, so that a block starts as the identity."""

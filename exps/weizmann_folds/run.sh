@@ -3,7 +3,7 @@
 # Usage: run.sh MATERIAL [PYTHON]; MATERIAL holds data/weizmann (videos/, classInd.txt, folds/loo_PERSON_{train,val}.txt)
 # and weights/mobilenet_v2_imagenet.pth. Killed and started again it goes on: finished folds are skipped, the one that
 # was at work resumes in its folder. Writes exps/weizmann_folds/results/: table.md, and a report per method.
-# METHODS=tsn (or tsm) trains that one's alone: two starts then share the work, and a third one writes the results.
+# METHODS=tsn, PERSONS="ido ira" train these alone: several starts can share the work; one without them ends it.
 set -euo pipefail
 [ $# -ge 1 ] || { echo "error: got no folder, needs the one with data/weizmann and weights/: run.sh MATERIAL" >&2; exit 2; }
 folds=$1/data/weizmann/folds
@@ -14,7 +14,7 @@ PYTHON=${2:-.venv/bin/python}
 protocol=tsm-twice-3crop
 here=exps/weizmann_folds
 data=data/weizmann
-persons=$(cd "$material/$data/folds" && ls loo_*_val.txt | sed 's/^loo_//; s/_val\.txt$//')
+persons=${PERSONS:-$(cd "$material/$data/folds" && ls loo_*_val.txt | sed 's/^loo_//; s/_val\.txt$//')}
 methods=${METHODS:-tsn tsm}
 total=$(($(wc -w <<< "$methods") * $(wc -w <<< "$persons")))
 number=0 trained=0
@@ -50,7 +50,7 @@ for person in $persons; do
     done
 done
 
-[ -z "${METHODS:-}" ] || { echo "== done: $methods; run it without METHODS for the results"; exit 0; }
+[ -z "${METHODS:-}${PERSONS:-}" ] || { echo "== done: $methods, held out $persons"; exit 0; }
 for method in tsn tsm; do
     "$PYTHON" anal_tools/get_reference_results.py --join $here/${method}_*/results/$protocol.npz \
         --out "$here/results/$method.npz"

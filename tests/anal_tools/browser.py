@@ -20,14 +20,25 @@ def open_browser(*, dark: bool = False) -> Iterator[Any]:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
-    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    emulate(driver, "prefers-color-scheme", "dark" if dark else "light")
     driver.execute_cdp_cmd("Network.enable", {})
     driver.execute_cdp_cmd("Network.emulateNetworkConditions", OFFLINE)
     try:
         yield driver
     finally:
         driver.quit()
+
+
+def emulate(driver: Any, feature: str, value: str) -> None:
+    """Let the page see a preference of its reader."""
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": feature, "value": value}]})
+
+
+def action_chains(driver: Any) -> Any:
+    """Moves of the mouse."""
+    from selenium.webdriver import ActionChains
+
+    return ActionChains(driver)
 
 
 OFFLINE = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anal_tools.error_page import THUMBNAIL_HEIGHT, contact_sheet, open_source, with_frames, write_page
+from anal_tools.clips import HEIGHT
+from anal_tools.error_page import open_source, sheet_and_clip, with_frames, write_page
 from anal_tools.tables import top_errors
 from tests.anal_tools.score_files import NAMES, results
 from tests.datasets.test_video_source import write_video
@@ -24,9 +25,11 @@ def picture_of(sheet: str) -> np.ndarray:
 
 def thumbnails(root: Path, video: str, num_frames: int, *, template: str = "") -> list[np.ndarray]:
     """The frames of a sheet, each (H, W, 3)."""
-    picture = picture_of(contact_sheet(open_source(root, video, template), video, num_frames))
-    assert picture.shape[0] == THUMBNAIL_HEIGHT
-    return np.split(picture, picture.shape[1] // 149, axis=1)  # 64 x 48 pixels become 149 x 112
+    sheet, _, width = sheet_and_clip(open_source(root, video, template), video, num_frames)
+    picture = picture_of(sheet)
+    assert picture.shape[0] == HEIGHT
+    assert width == 149  # 64 x 48 pixels become 149 x 112
+    return np.split(picture, picture.shape[1] // width, axis=1)
 
 
 @pytest.mark.parametrize(
@@ -62,8 +65,9 @@ def test_single_pictures_and_video_files_show_too(tmp_path: Path) -> None:
     make_frame_folders(tmp_path, ["v"], frames=1)
     assert len(thumbnails(tmp_path, "v/img_00001.jpg", 1)) == 1
     write_video(tmp_path / "v.avi", frames=12)
-    sheet = picture_of(contact_sheet(open_source(tmp_path, "v.avi", ""), "v.avi", 0))
-    assert sheet.shape[0] == THUMBNAIL_HEIGHT
+    sheet, clip, _ = sheet_and_clip(open_source(tmp_path, "v.avi", ""), "v.avi", 0)
+    assert picture_of(sheet).shape[0] == HEIGHT
+    assert clip is not None
 
 
 def page(folder: Path, **changes: object) -> str:

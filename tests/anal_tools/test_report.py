@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from anal_tools.analyze import main
+from anal_tools.clips import LARGEST
 from anal_tools.error_page import with_frames
 from anal_tools.report import report_data, write_report
 from anal_tools.tables import top_errors
-from tests.anal_tools.browser import open_browser
+from tests.anal_tools.browser import action_chains, emulate, open_browser
 from tests.anal_tools.score_files import NAMES, results
 from tests.frame_folders import make_frame_folders
 
@@ -69,7 +70,8 @@ def test_it_draws_summary_classes_matrix_and_errors(opened: Any) -> None:
     assert texts(opened, "#class-table tbody tr")[0].split() == ["run", "3", "33.33", "100.00", *HOSTILE.split(),
                                                                  "66.7", "-66.67", "0.5000"]  # fmt: skip
     assert len(texts(opened, "article")) == 4
-    assert len(opened.find_elements("css selector", "article img")) == 2
+    assert len(opened.find_elements("css selector", "article img.sheet")) == 2
+    assert len(opened.find_elements("css selector", "article .clip")) == 2
     assert texts(opened, "article .taken")[0] == HOSTILE
     assert len(opened.find_elements("css selector", "#charts svg")) == 2
     colours = opened.execute_script(
@@ -108,11 +110,61 @@ def test_a_cell_shows_its_videos_by_mouse_and_by_keys(opened: Any) -> None:
     assert texts(opened, "#where")[0].startswith(f"{order[1]}: ")
 
 
+def test_a_clip_moves_under_the_mouse_and_stays_on_after_a_click(opened: Any) -> None:
+    clip = opened.find_elements("css selector", "#error-1 .clip")[0]
+    picture = clip.find_element("css selector", "img")
+    kind = "return arguments[0].src.slice(0, 15)"
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", clip)
+    assert opened.execute_script(kind, picture) == "data:image/jpeg"
+    action_chains(opened).move_to_element(clip).perform()
+    assert opened.execute_script(kind, picture) == "data:image/webp"
+    action_chains(opened).move_to_element(opened.find_element("id", "errors-title")).perform()
+    assert opened.execute_script(kind, picture) == "data:image/jpeg"
+    clip.send_keys("\ue007")  # enter
+    assert (clip.get_attribute("aria-pressed"), opened.execute_script(kind, picture)) == ("true", "data:image/webp")
+    assert opened.execute_script("return arguments[0].decode().then(() => arguments[0].naturalHeight)", picture) == 112
+    clip.send_keys(" ")
+    assert (clip.get_attribute("aria-pressed"), opened.execute_script(kind, picture)) == ("false", "data:image/jpeg")
+
+
+def test_a_clip_waits_for_a_click_where_motion_is_not_wanted(opened: Any) -> None:
+    emulate(opened, "prefers-reduced-motion", "reduce")
+    clip = opened.find_elements("css selector", "#error-1 .clip")[0]
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", clip)
+    action_chains(opened).move_to_element(clip).perform()
+    kind = "return arguments[0].querySelector('img').src.slice(0, 15)"
+    assert opened.execute_script(kind, clip) == "data:image/jpeg"
+    clip.click()
+    assert opened.execute_script(kind, clip) == "data:image/webp"
+    emulate(opened, "prefers-reduced-motion", "no-preference")
+
+
+def test_errors_are_listed_by_confidence_and_by_loss(opened: Any) -> None:
+    """Losses: videos 1 and 4 2.239, video 2 4.036, video 5 1.551; confidences 0.787, 0.787, 0.965, 0.576."""
+    paths = "article .quiet:not(p)"
+    assert [text.split(",")[0][-1] for text in texts(opened, paths)] == ["2", "1", "4", "5"]
+    assert texts(opened, "#errors-title") == ["The 4 most confident errors"]
+    by_loss = opened.find_element("css selector", "#error-order [data-order=by_loss]")
+    by_loss.click()
+    assert texts(opened, "#errors-title") == ["The 4 errors of the highest loss"]
+    assert by_loss.get_attribute("aria-pressed") == "true"
+    losses = [float(text.split("loss ")[1]) for text in texts(opened, paths)]
+    assert losses == sorted(losses, reverse=True)
+    cell = opened.find_element("css selector", "#class-table tbody tr:first-child td:nth-child(5) button")
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", cell)
+    cell.click()
+    opened.find_element("css selector", "#cell-videos a").click()  # a link leads to where the video stands now
+    assert texts(opened, "#errors-title") == ["The 4 most confident errors"]
+    assert opened.execute_script("return document.querySelector(location.hash).textContent").count("video 1") == 1
+
+
 @pytest.mark.slow
 def test_four_hundred_classes_and_twenty_thousand_videos(tmp_path: Path) -> None:
     big = many()
-    make_frame_folders(tmp_path / "frames", ["v"], frames=9, size=(256, 340))
-    shown = [each._replace(sheet="data:image/jpeg;base64," + "A" * 60_000) for each in with_frames(top_errors(big), big, tmp_path)]  # fmt: skip # noqa: E501
+    largest = "A" * (LARGEST * 4 // 3)  # base64 of as much as there may be of each
+    sheet, clip = f"data:image/jpeg;base64,{largest}", f"data:image/webp;base64,{largest}"
+    by_row = {error.row: error for error in [*top_errors(big), *top_errors(big, by_loss=True)]}
+    shown = [each._replace(sheet=sheet, clip=clip, width=149) for each in with_frames(list(by_row.values()), big, tmp_path)]  # fmt: skip # noqa: E501
     path = tmp_path / "report.html"
     write_report(path, big, shown, summary={"top-1": "x"})
     assert path.stat().st_size < 30e6

@@ -2,8 +2,9 @@
 
     python anal_tools/compare_runs.py exps/<set>/<one> exps/<set>/<other> ... [--out DIR]
 
-Prints a table in markdown; with --out writes DIR/runs.md, DIR/runs.csv, DIR/differences.csv and DIR/curves.csv. Of a
-run stand: its best checkpoint so far, by what protocol, and every score file in its results/ with a 95 % interval.
+Prints a table in markdown; with --out writes DIR/runs.html (one page, with the curves of loss, rate and validation),
+runs.md, runs.csv, differences.csv and curves.csv. Of a run stand: its best checkpoint so far, by what protocol, and
+every score file in its results/ with a 95 % interval.
 """
 
 import argparse
@@ -19,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from anal_tools.results_file import load_results
+from anal_tools.runs_page import Scalar, write_runs_page
 from engine.calibration import bootstrap_interval
 from engine.checkpoint import load_checkpoint
 from engine.evaluation_table import with_interval
@@ -29,17 +31,8 @@ from utils.errors import UserError, run_command
 HEADER = ("run", "iteration", "protocol", "top-1 % (95 %)", "mean class %", "videos", "from")
 
 
-class Scalar(NamedTuple):
-    """A point of a curve of a run."""
-
-    run: str
-    curve: str
-    iteration: int
-    value: float
-
-
 class RunFacts(NamedTuple):
-    """What a folder says: its config flat, a row per result, the points of its validation curves."""
+    """What a folder says: its config flat, a row per result, the points of its curves."""
 
     name: str
     config: dict[str, str]
@@ -92,7 +85,7 @@ def _curves(folder: Path, name: str) -> list[Scalar]:
         return []
     events = EventAccumulator(str(folder / "events"), size_guidance={"scalars": 0})
     events.Reload()
-    names = [each for each in events.Tags()["scalars"] if each.startswith("val_")]
+    names = [each for each in events.Tags()["scalars"] if not each.startswith("time/")]
     return [Scalar(name, each, event.step, event.value) for each in names for event in events.Scalars(each)]
 
 
@@ -119,15 +112,19 @@ def short_names(folders: Sequence[Path]) -> list[str]:
 
 
 def write_files(out: Path, page: str, runs: Sequence[RunFacts]) -> None:
-    """runs.md, runs.csv, differences.csv and curves.csv in `out`."""
+    """runs.html, runs.md, runs.csv, differences.csv and curves.csv in `out`."""
+    rows = [row for run in runs for row in run.rows]
+    changes, scalars = differences(runs), [point for run in runs for point in run.curves]
+    names = [run.name for run in runs]
     tables: dict[str, list[Sequence[Any]]] = {
-        "runs.csv": [HEADER, *(row for run in runs for row in run.rows)],
-        "differences.csv": [["key", *(run.name for run in runs)], *differences(runs)],
-        "curves.csv": [Scalar._fields, *(point for run in runs for point in run.curves)],
+        "runs.csv": [HEADER, *rows],
+        "differences.csv": [["key", *names], *changes],
+        "curves.csv": [Scalar._fields, *scalars],
     }
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / "runs.md").write_text(page, encoding="utf-8")
+        write_runs_page(out / "runs.html", names, header=HEADER, rows=rows, differences=changes, scalars=scalars)
         for name, rows in tables.items():
             with (out / name).open("w", encoding="utf-8", newline="") as file:
                 csv.writer(file).writerows(rows)

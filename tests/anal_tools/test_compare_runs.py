@@ -29,6 +29,7 @@ def test_a_trained_run_beside_one_that_is_not(tmp_path: Path, capsys: pytest.Cap
     assert "| other |  |  | nothing evaluated yet |" in page
     assert "| batch_size | 4 | 2 |" in page
     assert (tmp_path / "out" / "runs.md").read_text() == page
+    assert '"train/loss":{"experiment":' in (tmp_path / "out" / "runs.html").read_text()
     with (tmp_path / "out" / "curves.csv").open(newline="") as file:
         points = [row for row in csv.DictReader(file) if row["curve"] == "val_center/top1"]
     assert [point["iteration"] for point in points] == ["1", "2"]

@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from datasets.batches import Batch, BatchKeys, TrainBatches
+from datasets.cache_counts import with_counts
 from datasets.clip_dataset import ClipDataset
 from datasets.frame_group_dataset import FrameGroupDataset
 from datasets.hand_over import HandOver
@@ -72,7 +73,8 @@ def watched_loader(
         FailuresAsItems(dataset), batch_size=None, sampler=sampler, collate_fn=_as_it_is, **options
     )
     watch = partial(WorkerWatch, notes=notes, where=videos.videos.where, patience=60 * config.timeout / 2)
-    return RaisingLoader(loader, watch)
+    name, cache = videos.videos.list_file.name, videos.source.cache
+    return RaisingLoader(loader, lambda loader: with_counts(watch(loader), cache, name=name, last=len(loader)))
 
 
 def build_crop(augmentation: AugmentationConfig, usual: str) -> Callable[[int, int, np.random.Generator], CropBox]:

@@ -7,6 +7,8 @@ that neither damage nor another's value is ever taken for a frame.
 
 import hashlib
 import logging
+import os
+import time
 from collections.abc import Callable, Sequence
 from multiprocessing.sharedctypes import RawArray
 from typing import Any
@@ -15,13 +17,14 @@ from pymemcache.client.base import Client
 from pymemcache.client.rendezvous import RendezvousHash
 from pymemcache.exceptions import MemcacheError, MemcacheServerError
 
-from datasets.frame_sources.outages import Outages
+from datasets.frame_sources.outages import OncePerMinute, Outages
 from datasets.frame_sources.server_clients import ServerClients
 
 LOGGER = logging.getLogger("video_analysis")
 CHECKSUM_BYTES = 16
 LARGEST_VALUE = 1_000_000  # memcached refuses items above 1 MiB, its own header included
 FAULTS = (OSError, MemcacheError, ValueError, LookupError)  # what pymemcache raises, also at an answer that is none
+SLOTS = 512  # of counts: two processes that add to one number at once would lose some
 COUNTS = ("hits", "misses", "wrong", "faults", "refused")
 
 
@@ -38,15 +41,18 @@ class Memcached:
         self._ring = RendezvousHash(nodes=self.servers, hash_function=_hash)
         self._outages = Outages(count=len(self.servers), first_pause=retry_seconds)
         self._clients = ServerClients(servers=self.servers, timeout=timeout)
-        self._counts = RawArray("q", len(COUNTS))  # of all forked processes together
-        self._warned_of_wrong = RawArray("b", 1)
+        self._counts = RawArray("q", SLOTS * len(COUNTS))  # of all processes that are forked from here on
+        self._wrong_warning = OncePerMinute()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _made, (self.servers, self._options)
 
     def counts(self) -> dict[str, int]:
-        """Frames so far: hits, misses, `wrong` bytes; `faults` of servers; clips with frames that are too large."""
-        return dict(zip(COUNTS, self._counts))
+        """Frames so far, in this process and those forked from it: hits, misses, `wrong` bytes.
+
+        And `faults` of servers, and clips with frames that are too large (`refused`).
+        """
+        return {what: sum(self._counts[place :: len(COUNTS)]) for place, what in enumerate(COUNTS)}
 
     def describe(self) -> str:
         """A line for the log."""
@@ -83,9 +89,11 @@ class Memcached:
         if stored[:CHECKSUM_BYTES] == _checksum(value, check):
             return value
         self._count("wrong", 1)
-        if not self._warned_of_wrong[0]:
-            self._warned_of_wrong[0] = 1
-            LOGGER.warning("memcached: a value with a wrong checksum; such frames are read from where they lie")
+        if self._wrong_warning.may(time.monotonic()):
+            LOGGER.warning(
+                "memcached: a value with a wrong checksum (%d so far); such frames are read from where they lie",
+                self.counts()["wrong"],
+            )
         return None
 
     def _ask(self, server: int, question: Callable[[Client], Any]) -> Any:
@@ -107,7 +115,7 @@ class Memcached:
         return answer
 
     def _count(self, what: str, by: int) -> None:
-        self._counts[COUNTS.index(what)] += by
+        self._counts[os.getpid() % SLOTS * len(COUNTS) + COUNTS.index(what)] += by
 
 
 def _made(servers: list[str], options: dict[str, float]) -> Memcached:

@@ -53,3 +53,17 @@ class Outages:
     def _lengthen(self, server: int, now: float) -> None:
         self._pause[server] = min(LONGEST_PAUSE, 2 * self._pause[server] or self._first_pause)
         self._until[server] = now + self._pause[server]
+
+
+class OncePerMinute:
+    """Lets the first through, and then one a minute at most, of all processes that were forked after this was made."""
+
+    def __init__(self) -> None:
+        self._last = RawArray("d", 1)  # 0: never yet
+
+    def may(self, now: float) -> bool:
+        """Whether `now`, by the monotonic clock, is late enough; noted if it is."""
+        if self._last[0] and now - self._last[0] < 60.0:
+            return False
+        self._last[0] = now
+        return True

@@ -6,13 +6,19 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from datasets.frame_sources.memcached import Memcached
 from utils.transforms import CropBox
 
 Part = Callable[[int, int], CropBox]  # of (height, width): the box that is wanted of each frame of a clip
 
 
 class FrameSource(Protocol):
-    """Frames of videos below a root. Its methods raise `BrokenVideo`; an instance may be copied into workers."""
+    """Frames of videos below a root, with memcached servers in front or not (`cache`).
+
+    Its methods raise `BrokenVideo`; an instance may be copied into workers.
+    """
+
+    cache: Memcached | None
 
     def num_frames(self, video: str) -> int:
         """How many frames the video has."""

@@ -32,7 +32,7 @@ class VideoSource:
     def __init__(self, *, root: Path, outside_root: bool = False, cache: Memcached | None = None) -> None:
         self.root = root
         self._root = Root(root, outside_root=outside_root)
-        self._cache = cache
+        self.cache = cache
         self._counts: dict[str, int] = {}
         self._indices: dict[str, VideoIndex | None] = {}
 
@@ -54,11 +54,11 @@ class VideoSource:
     def read(self, video: str, indices: np.ndarray) -> list[torch.Tensor]:
         """See `FrameSource`; a frame that is asked for twice is decoded once."""
         wanted = sorted({int(index) for index in indices})
-        if self._cache is None:
+        if self.cache is None:
             frames = self._decoded(video, wanted)
         else:
             name = self._name(video)
-            packed = self._cache.through(
+            packed = self.cache.through(
                 video,
                 [f"{name}\0{index}" for index in wanted],
                 lambda missing: _packed(self._decoded(video, [wanted[place] for place in missing])),
@@ -134,7 +134,7 @@ class VideoSource:
 
     def describe(self) -> str:
         """See `FrameSource`."""
-        cache = f"; {self._cache.describe()}" if self._cache else ""
+        cache = f"; {self.cache.describe()}" if self.cache else ""
         return f"video files below {self.root}, decoded directly{cache}"
 
 

@@ -51,11 +51,12 @@ Make = Callable[[], Iterator[Any]]
 
 
 class Workload(NamedTuple):
-    """Frames and list.txt below `root`, of which `batches` are loaded by `workers` processes."""
+    """Frames and list.txt below `root`, of which `batches` are loaded by `workers` processes, cut to `size`."""
 
     root: Path
     batches: int
     workers: int = 1
+    size: int = SIZE
 
     def config(self) -> Config:
         """The experiment that trains on them."""
@@ -65,7 +66,7 @@ class Workload(NamedTuple):
         return Config.model_validate(
             {
                 "model": {"type": "tsm", "backbone": "resnet50", "num_class": 2, "num_segments": SEGMENTS},
-                "augmentation": {"input_size": SIZE, "scales": SCALES},
+                "augmentation": {"input_size": self.size, "scales": SCALES},
                 "seed": SEED,
                 "batch_size": BATCH,
                 "workers": self.workers,

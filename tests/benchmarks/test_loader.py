@@ -1,6 +1,8 @@
 """The loader beside its yardsticks: the same clips, and what they cost."""
 
 import os
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import torch
 from benchmarks.loader import BATCH, Workload, difference, loaders, measure, our_loader, plain_loader
 from benchmarks.made_frames import MEAN_BYTES, mean_size, write_frames
 from benchmarks.yardsticks import OpenCvClips, PilClips
+from tests.frame_folders import make_frame_folders
 
 
 @pytest.fixture(scope="module")
@@ -52,18 +55,31 @@ def resident_megabytes(process: int) -> float:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc on this system")
-def test_memory_stays_flat_over_many_clips(work: Workload) -> None:
-    """6,000 clips; with VIDEO_ANALYSIS_CLIPS=50000 as many as that."""
-    clips = int(os.environ.get("VIDEO_ANALYSIS_CLIPS", "6000"))
+def test_memory_stays_flat_over_50000_clips_of_a_list_of_200000_lines(tmp_path: Path) -> None:
+    """Tiny frames, so that it takes a minute or two of CPU; they go the way that large ones go."""
+    names = [f"video_{number}" for number in range(8)]
+    make_frame_folders(tmp_path / "frames", names, frames=8, size=(32, 40))
+    (tmp_path / "list.txt").write_text("".join(f"{names[n % 8]} 8 {n % 2}\n" for n in range(200_000)))
+    growth = memory_growth(Workload(tmp_path, 50_000 // BATCH, workers=2, size=32))
+    assert max(growth) < 30, f"main process and workers grew by {growth} MiB"
+
+
+def memory_growth(work: Workload) -> list[float]:
+    """MiB by which the main process and each worker grow from the 2,000th clip to near the last."""
     children = Path(f"/proc/self/task/{os.getpid()}/children")
     known = set(children.read_text().split())
-    loader = our_loader(work._replace(batches=clips // BATCH, workers=2))
+    loader = our_loader(work)
     workers = [int(child) for child in set(children.read_text().split()) - known]
-    assert len(workers) == 2
+    assert len(workers) == work.workers
     seen = []
     for number, _ in enumerate(loader):
-        if number % 50 == 0 and number < clips // BATCH - 20:  # the workers leave with the last batches
+        if number in (2000 // BATCH, work.batches - 20):  # the workers leave with the last batches
             seen.append([resident_megabytes(process) for process in (os.getpid(), *workers)])
-    settled, last = seen[3], seen[-1]
-    growth = [after - before for before, after in zip(settled, last)]
-    assert max(growth) < 30, f"main process and workers grew by {growth} MiB over {clips} clips"
+    settled, last = seen
+    return [round(after - before, 1) for before, after in zip(settled, last)]
+
+
+if __name__ == "__main__":  # frames of full size: python -m tests.benchmarks.test_loader CLIPS
+    with tempfile.TemporaryDirectory() as folder:
+        write_frames(Path(folder), videos=8, frames=8)
+        print(memory_growth(Workload(Path(folder), int(sys.argv[1]) // BATCH, workers=2)), "MiB")

@@ -1,8 +1,6 @@
 """A loader's worker that dies, or stands still, ends the run with one line that names it and the file it was at."""
 
-import multiprocessing
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
@@ -12,6 +10,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from datasets.worker_notes import Note, WorkerNotes
+from datasets.worker_start import start_workers
 from utils.errors import UserError
 
 POLL_SECONDS = 1.0  # a loader's `timeout`: how often the workers are looked at while nothing comes from them
@@ -37,7 +36,7 @@ class WorkerWatch:
         self._notes = notes
         self._where = where
         self._patience = patience
-        self._items, self._workers = _started(loader)
+        self._items, self._workers = start_workers(loader)
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -93,17 +92,6 @@ class WorkerWatch:
             return "between two videos"
         where = self._where(note.video_index)
         return f"at {note.file} ({where})" if note.file else f"at {where}"
-
-
-def _started(loader: DataLoader[Any]) -> tuple[Iterator[Any], list[BaseProcess]]:
-    """The loader's iterator and its worker processes."""
-    before = set(multiprocessing.active_children())
-    handler = signal.getsignal(signal.SIGCHLD)
-    items = iter(loader)
-    if threading.current_thread() is threading.main_thread():
-        # PyTorch's own raises wherever this process happens to be, in the midst of a save too.
-        signal.signal(signal.SIGCHLD, handler)
-    return items, [child for child in multiprocessing.active_children() if child not in before]
 
 
 def _ending(status: int) -> str:

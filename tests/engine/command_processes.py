@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
@@ -65,9 +66,13 @@ class Started(NamedTuple):
         return Finished(self.process.exitcode, self.out.read_text("utf-8"), self.err.read_text("utf-8"))
 
 
-def _command(arguments: list[str], variables: dict[str, str], out: Path, err: Path) -> None:
+def _command(
+    arguments: list[str], variables: dict[str, str], out: Path, err: Path, prepare: Callable[[], None] | None
+) -> None:
     """In the new process, leader of a group: the command line, the environment and the output of a fresh start."""
     os.setsid()
+    if prepare is not None:
+        prepare()
     os.environ.clear()
     os.environ.update(variables)
     for descriptor, path in ((1, out), (2, err)):
@@ -77,15 +82,23 @@ def _command(arguments: list[str], variables: dict[str, str], out: Path, err: Pa
     run_command(main.main)
 
 
-def start(config: Path, *arguments: str, variables: dict[str, str] | None = None) -> Started:
-    """Start main.py on `config`; output goes beside the experiment's folder."""
+def start(
+    config: Path,
+    *arguments: str,
+    variables: dict[str, str] | None = None,
+    prepare: Callable[[], None] | None = None,
+) -> Started:
+    """Start main.py on `config`; output goes beside the experiment's folder.
+
+    `prepare`, a function of a module, is called in the new process before anything else.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["main", __name__])
     number = next(_numbers)
     out, err = (config.parent.parent / f"{name}.{number}" for name in ("stdout", "stderr"))
     out.touch()
     err.touch()
-    options = (["--config", str(config), *arguments], {**environment(), **(variables or {})}, out, err)
+    options = (["--config", str(config), *arguments], {**environment(), **(variables or {})}, out, err, prepare)
     process = context.Process(target=_command, args=options)
     process.start()
     return Started(process, out, err)

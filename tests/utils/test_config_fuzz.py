@@ -1,7 +1,13 @@
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.command_in_process import everything_below, fuzzing, refused_lines, status_of
 from tests.utils.written_config import GOOD, write
 from utils.config_file import load_config, write_config
 from utils.errors import UserError
@@ -56,3 +62,54 @@ def test_whatever_the_file_it_is_a_config_or_a_user_error(tmp_path: Path) -> Non
     assert len(refused) > 100
     assert not [line for line in refused if "\n" in line or "pydantic" in line]
     "\n".join(refused).encode("utf-8")  # can be printed
+
+
+SCALARS = st.sampled_from(VALUES) | st.integers().map(str) | st.floats().map(str) | st.text(max_size=9)
+KEYS = [line.split(":")[0].strip() for line in GOOD.splitlines()]
+OVERRIDES = st.builds(
+    lambda path, value: f"{'.'.join(path)}={value}",
+    st.lists(st.sampled_from(["common", *KEYS]) | st.text(max_size=6), min_size=1, max_size=4),
+    SCALARS,
+)
+TEXTS = st.one_of(
+    st.randoms(use_true_random=False).map(lambda rng: mutate(GOOD, rng).encode("utf-8", "surrogatepass")),
+    st.lists(st.tuples(st.sampled_from(KEYS) | st.text(max_size=8), SCALARS), max_size=6).map(
+        lambda pairs: ("common:\n" + "".join(f"    {key}: {value}\n" for key, value in pairs)).encode(
+            "utf-8", "surrogatepass"
+        )
+    ),
+    st.binary(max_size=80),
+)
+MODES = st.sampled_from([(), ("--check",), ("--evaluate",), ("--evaluate", "--protocol", "all"), ("--replay", "x")])
+
+
+def refuses(folder: Path) -> Callable[[bytes, list[str], tuple[str, ...]], None]:
+    """The roots of the config don't exist, so nothing can come of any."""
+
+    def check(text: bytes, overrides: list[str], mode: tuple[str, ...]) -> None:
+        path = folder / "config.yaml"
+        path.write_bytes(text)
+        before = everything_below(folder)
+        given_overrides = [part for override in overrides for part in ("--set", override) if override[:1] != "-"]
+        started = time.monotonic()
+        lines = refused_lines(*status_of("--config", str(path), *given_overrides, *mode))
+        assert time.monotonic() - started < 5
+        assert everything_below(folder) == before
+        assert not [line for line in lines if "pydantic" in line]
+
+    return check
+
+
+def fuzz(folder: Path, examples: int) -> None:
+    arguments = (TEXTS, st.lists(OVERRIDES, max_size=2), MODES)
+    fuzzing(examples)(given(*arguments)(refuses(folder)))()
+
+
+def test_100_configs_are_refused_by_the_command(tmp_path: Path) -> None:
+    fuzz(tmp_path, 100)
+
+
+@pytest.mark.slow
+@pytest.mark.faults
+def test_1000_configs_are_refused_by_the_command(tmp_path: Path) -> None:
+    fuzz(tmp_path, 1000)

@@ -93,20 +93,38 @@ def _device(local_rank: int) -> torch.device:
 def start(timeout_minutes: float) -> World:
     """Join the process group (NCCL on GPUs, Gloo on CPUs); a plain `python` is a world of one without any.
 
-    A rank that does not answer within `timeout_minutes` ends the run.
+    A rank that does not answer within `timeout_minutes` ends the run; raises `UserError` where they don't all meet.
     """
     rank, size, local_rank = _environment()
     device = _device(local_rank)
     if device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
         local_size = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or size)
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // local_size))
+    world = World(rank=rank, size=size, local_rank=local_rank, device=device)
     if size > 1:
+        _meet(world, timeout_minutes)
+    return world
+
+
+def _meet(world: World, timeout_minutes: float) -> None:
+    try:
         dist.init_process_group(
-            "nccl" if device.type == "cuda" else "gloo",
+            "nccl" if world.device.type == "cuda" else "gloo",
             timeout=timedelta(minutes=timeout_minutes),
-            device_id=device if device.type == "cuda" else None,
+            device_id=world.device if world.device.type == "cuda" else None,
         )
-    return World(rank=rank, size=size, local_rank=local_rank, device=device)
+    except dist.DistError as error:
+        address, port = os.environ.get("MASTER_ADDR"), os.environ.get("MASTER_PORT")
+        if "EADDRINUSE" in str(error):
+            raise UserError(
+                f"port {port} of {address} is taken: end what listens there, or set MASTER_PORT to a free one "
+                "(torchrun: --master-port)"
+            ) from error
+        raise UserError(
+            f"rank {world.rank} of {world.size} did not meet the others at {address}:{port} within "
+            f"{timeout_minutes:g} minutes (common.timeout): has every rank started, and does that address answer? "
+            f"({str(error).splitlines()[0].rstrip('.')})"
+        ) from error
 
 
 def stop(world: World) -> None:

@@ -1,4 +1,4 @@
-"""A machine that is too small, really: half a MB of /dev/shm, few open files, few processes. Works, or says what to do."""
+"""A machine that is too small, really: little room in /dev/shm, few open files or processes: it works, or says why not."""
 
 import ctypes
 import functools

@@ -33,7 +33,8 @@ test-all: env
 	$(RUN) -m pytest
 
 faults: env
-	$(RUN) -m pytest tests/faults tests/engine/test_last_words.py tests/engine/test_parent_watch.py tests/exps/test_slurm.py
+	FAULT_MINUTES=20 $(RUN) -m pytest tests/faults tests/engine/test_last_words.py tests/engine/test_parent_watch.py \
+	    tests/exps/test_slurm.py tests/exps/test_slurm_faults.py
 
 check: env
 	$(RUN) -m ruff check .

@@ -21,12 +21,15 @@ def _scontrol(*arguments: str) -> tuple[bool, str]:
 def is_for_requeue(job: str, signals: set[int]) -> bool:
     """Whether a job that `scontrol show job` describes as `job`, stopped by `signals`, must ask to be requeued.
 
-    SIGUSR1 announces a time limit or a preemption. SIGTERM does where Slurm has set a time for the preemption; else
-    it comes from `scontrol requeue` (Slurm is at it already), `scancel`, or a person.
+    SIGUSR1 announces a time limit or a preemption. SIGTERM does where Slurm has set a time for the preemption, or is
+    the time limit itself, whose warning came before anybody listened; else it comes from `scontrol requeue` (Slurm is
+    at it already), `scancel`, or a person.
     """
     known = dict(re.findall(r"(\w+)=(\S*)", job))
-    if known.get("JobState") != "RUNNING" or known.get("BatchFlag") != "1" or known.get("Requeue") != "1":
+    if known.get("BatchFlag") != "1" or known.get("Requeue") != "1":
         return False
+    if known.get("JobState") != "RUNNING":
+        return known.get("JobState") in ("COMPLETING", "TIMEOUT") and known.get("Reason") == "TimeLimit"
     preempted = known.get("PreemptTime", "None") not in ("None", "Unknown")
     return signal.SIGUSR1 in signals or (signal.SIGTERM in signals and preempted)
 

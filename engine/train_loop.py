@@ -17,7 +17,7 @@ from engine.replay import keep_for_replay
 from engine.run import Run
 from engine.saving import finish_saves, save, settle
 from engine.signals import StopRequest
-from engine.train_step import is_finite, train_step
+from engine.train_step import is_finite, settle_buckets, train_step
 from utils.errors import UserError
 
 CLIPS_IN_A_PICTURE = 4
@@ -62,6 +62,7 @@ def train(run: Run, loader: Iterator[Batch], session: Session) -> Outcome:
         started = time.monotonic()
         if iteration == progress.first_iteration:
             _show_clips(run, batches[0], session.events)
+            settle_buckets(run, batches[0])
         metrics = train_step(run, batches)
         run.iteration = iteration + 1
         progress.count(run.window, metrics, data_seconds=started - waited, seconds=time.monotonic() - waited)

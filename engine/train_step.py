@@ -41,6 +41,21 @@ def train_step(run: Run, batches: Sequence[Batch]) -> dict[str, float]:
     return metrics
 
 
+def settle_buckets(run: Run, batch: Batch) -> None:
+    """Let DDP lay out its buckets before a start's first step, by a backward pass on `batch` that changes nothing.
+
+    DDP does so once, in the order in which gradients come. Else the first step of each start would have another layout
+    than later ones, and sums over four ranks round by place: a run gone on would not be bitwise the unbroken one.
+    """
+    if not isinstance(run.model, DistributedDataParallel):
+        return
+    before = [(buffer, buffer.clone()) for buffer in run.method.buffers()]
+    _accumulate(run, batch, 1, last=True)
+    run.optimizer.zero_grad(set_to_none=True)
+    for buffer, values in before:
+        buffer.copy_(values)
+
+
 def _gradient_norm(run: Run) -> torch.Tensor:
     """L2 norm of all gradients together; what fp16's scaler has multiplied them by included."""
     gradients = [parameter.grad for parameter in run.method.parameters() if parameter.grad is not None]

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from datasets.batches import Batch, BatchKeys, TrainBatches
 from datasets.cache_counts import with_counts
 from datasets.clip_dataset import ClipDataset
+from datasets.encoded_clips import EncodedBatches, decoded
 from datasets.frame_group_dataset import FrameGroupDataset
 from datasets.hand_over import HandOver
 from datasets.image_dataset import ImageDataset
@@ -25,6 +26,7 @@ from datasets.worker_errors import FailuresAsItems, RaisingLoader
 from datasets.worker_notes import WorkerNotes
 from datasets.worker_watch import POLL_SECONDS, WorkerWatch
 from utils.config_schema import AugmentationConfig, Config
+from utils.errors import UserError
 from utils.transforms import CropBox, multi_scale_crop, random_resized_crop, scale_jitter_crop
 
 PREFETCHED = 2  # batches that a worker is ahead
@@ -130,10 +132,22 @@ def build_train_loader(
         accumulate=config.accumulate,
     )
     dataset = build_train_dataset(config, videos, clip)
+    if config.source.decode == "device":
+        device = _decoding_device()
+        encoded = watched_loader(
+            config, EncodedBatches(dataset), BatchKeys(sampler, None), videos=videos, workers=config.workers
+        )
+        return decoded(iter(encoded), size=config.augmentation.input_size, device=device, where=videos.videos.where)
     memory = _batch_memory(config, dataset) if config.workers > 0 else None
     batches = TrainBatches(dataset, memory, HandOver())
     loader = watched_loader(config, batches, BatchKeys(sampler, memory), videos=videos, workers=config.workers)
     return iter(loader)
+
+
+def _decoding_device() -> torch.device:
+    if not torch.cuda.is_available():
+        raise UserError("common.source.decode: got device, needs a CUDA GPU, and PyTorch sees none here: set it to cpu")
+    return torch.device("cuda", torch.cuda.current_device())
 
 
 def _batch_memory(config: Config, dataset: TrainDataset) -> SharedMemory:

@@ -1,13 +1,15 @@
 """What the three training data sets share: from a key to a clip, one random draw per clip and purpose."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from datasets.broken_video import BrokenVideo
+from datasets.frame_sources.pictures import PictureSource
 from datasets.frame_sources.protocol import FrameSource
 from datasets.list_file import VideoList
 from datasets.samplers import SampleKey
@@ -27,6 +29,27 @@ class Sample(NamedTuple):
     video_index: int
     position: int
     broken: tuple[str, ...]
+
+
+class EncodedClip(NamedTuple):
+    """JPEGs of T frames, the box to cut of each, and whether it is mirrored then."""
+
+    frames: list[bytes]
+    box: CropBox
+    mirrored: bool
+
+
+class EncodedSample(NamedTuple):
+    """A `Sample` whose frames are still to be decoded."""
+
+    clip: EncodedClip
+    label: int
+    video_index: int
+    position: int
+    broken: tuple[str, ...]
+
+
+AnySample = TypeVar("AnySample", Sample, EncodedSample)
 
 
 class TrainDataset(Dataset[Sample]):
@@ -71,10 +94,18 @@ class TrainDataset(Dataset[Sample]):
         return len(self._videos)
 
     def __getitem__(self, key: SampleKey) -> Sample:
+        return self._first_sound(key, self._sample)
+
+    def encoded(self, key: SampleKey) -> EncodedSample:
+        """The same clip before anything is decoded; of a source of RGB pictures."""
+        return self._first_sound(key, self._encoded)
+
+    def _first_sound(self, key: SampleKey, make: Callable[[int, int], AnySample]) -> AnySample:
+        """What `make` gives of the key's video, or of the first of its replacements that isn't broken."""
         index, broken = key.video_index, []
         for attempt in range(REPLACEMENTS):
             try:
-                frames = self._read(index, key.position)
+                sample = make(index, key.position)
             except BrokenVideo as error:
                 broken.append(f"{self._videos.where(index)}: {error.reason}")
                 if self._bad_data == "stop":
@@ -84,24 +115,36 @@ class TrainDataset(Dataset[Sample]):
                 rng = stream(self._seed, "replacement", key.position, attempt)
                 index = int(rng.integers(len(self._videos)))
                 continue
-            return self._sample(frames, index, key.position, tuple(broken))
+            return sample._replace(broken=tuple(broken))
         raise UserError(f"{REPLACEMENTS} broken videos in a row, is the root right? The last one: {broken[-1]}")
 
-    def _read(self, index: int, position: int) -> torch.Tensor:
-        """The part of each frame that the clip's crop shows, as large as it is stored."""
+    def _sample(self, index: int, position: int) -> Sample:
+        path, indices = self._clip_of(index, position)
+        frames = self._source.read_part(path, indices, partial(self._box, position))
+        frames = resize(frames, (self._size, self._size)).contiguous()
+        mirrored, label = self._mirrored(index, position)
+        return Sample(flip_(frames) if mirrored else frames, label, index, position, ())
+
+    def _encoded(self, index: int, position: int) -> EncodedSample:
+        assert isinstance(self._source, PictureSource), "only pictures are stored encoded, one by one"
+        frames, box = self._source.read_encoded(*self._clip_of(index, position), partial(self._box, position))
+        mirrored, label = self._mirrored(index, position)
+        return EncodedSample(EncodedClip(frames, box, mirrored), label, index, position, ())
+
+    def _clip_of(self, index: int, position: int) -> tuple[str, np.ndarray]:
+        """A video's path and the frames to take of it."""
         record = self._videos[index]
         note_video(index)
         num_frames = record.num_frames or self._source.num_frames(record.path)
-        indices = self.choose(num_frames, stream(self._seed, "frames", position))
+        return record.path, self.choose(num_frames, stream(self._seed, "frames", position))
 
-        def part(height: int, width: int) -> CropBox:
-            return self._crop(height, width, stream(self._seed, "crop", position))
+    def _box(self, position: int, height: int, width: int) -> CropBox:
+        """The part of each frame that the clip shows."""
+        return self._crop(height, width, stream(self._seed, "crop", position))
 
-        return self._source.read_part(record.path, indices, part)
-
-    def _sample(self, frames: torch.Tensor, index: int, position: int, broken: tuple[str, ...]) -> Sample:
+    def _mirrored(self, index: int, position: int) -> tuple[bool, int]:
+        """Whether the clip is mirrored, and its label then."""
         label = self._videos[index].label
-        frames = resize(frames, (self._size, self._size)).contiguous()
         if stream(self._seed, "flip", position).random() < self._flip:
-            frames, label = flip_(frames), self._flip_label_map.get(label, label)
-        return Sample(frames, label, index, position, broken)
+            return True, self._flip_label_map.get(label, label)
+        return False, label

@@ -192,6 +192,16 @@ def memcached_servers(config: Config) -> Iterator[Mistake]:
         yield Mistake("source.memcached", f"got {twice[0]!r} twice; remove one of them")
 
 
+def decoding(config: Config) -> Iterator[Mistake]:
+    """The device decodes pictures of RGB."""
+    if config.source.decode != "device":
+        return
+    if config.source.type == "video":
+        yield Mistake("source.decode", "got device, but source.type is video: it has no JPEGs; set it to cpu")
+    if config.model.modality == "Flow":
+        yield Mistake("source.decode", "got device, but modality is Flow, whose frames are two pictures; set it to cpu")
+
+
 RULES = (
     warm_up,
     schedule_shape,
@@ -204,6 +214,7 @@ RULES = (
     evaluation,
     frame_names,
     memcached_servers,
+    decoding,
 )
 
 

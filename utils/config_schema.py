@@ -136,6 +136,11 @@ class SourceConfig(Section):
         default_factory=list,
         description="servers in front of it, host:port each; frames they don't have are read and given to them",
     )
+    decode: Literal["cpu", "device"] = Field(
+        default="cpu",
+        description="device: JPEGs of training clips are handed over as they are, and decoded, cut and resized on the "
+        "GPU; evaluation decodes on the CPU",
+    )
     outside_root: bool = Field(
         default=False, description="True: list paths may be absolute, hold .., or lead out of the root by a link"
     )

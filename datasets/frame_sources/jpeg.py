@@ -44,6 +44,12 @@ def size_of(data: bytes, path: object) -> tuple[int, int]:
     return height, width
 
 
+def check_ends(data: bytes, path: object) -> None:
+    """Raise `BrokenVideo` for what begins as a JPEG and does not end as one: a file that was cut short."""
+    if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-64:]:
+        raise BrokenVideo(f"{path}: broken JPEG (premature end of file)")
+
+
 def _decode(data: bytes, path: object, colours: str, box: CropBox | None) -> torch.Tensor:
     try:
         height, width, stored, _ = simplejpeg.decode_jpeg_header(data)

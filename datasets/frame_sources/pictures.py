@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from datasets.broken_video import BrokenVideo
-from datasets.frame_sources.jpeg import decode_grey, decode_rgb, size_of
+from datasets.frame_sources.jpeg import check_ends, decode_grey, decode_rgb, size_of
 from datasets.frame_sources.memcached import Memcached
 from datasets.frame_sources.protocol import Part
 from utils.transforms import CropBox
@@ -98,6 +98,17 @@ class PictureSource:
             clip[divmod(number, len(axes))] = self._decode(video, picture, each, box)
         joined = clip[:, 0] if len(axes) == 1 else np.concatenate([clip[:, 0], clip[:, 1]], axis=3)
         return torch.from_numpy(joined if np.array_equal(unique, indices) else joined[places])
+
+    def read_encoded(self, video: str, indices: np.ndarray, part: Part) -> tuple[list[bytes], CropBox]:
+        """The files of RGB frames `indices`, and the box that `part` gives; each is a JPEG that has an end."""
+        unique, places = np.unique(indices, return_inverse=True)
+        pictures = [Picture(int(index), "") for index in unique]
+        data = self.fetch(video, pictures)
+        for picture, each in zip(pictures, data):
+            check_ends(each, Place(self.store, video, picture))
+        sizes = {size_of(each, Place(self.store, video, picture)) for picture, each in zip(pictures, data)}
+        self._check_sizes(video, pictures, sizes)
+        return [data[place] for place in places], part(*sizes.pop())
 
     def _check_sizes(self, video: str, pictures: list[Picture], sizes: set[Any]) -> None:
         if len(sizes) > 1:

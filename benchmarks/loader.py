@@ -5,6 +5,7 @@
 A clip: 8 frames of 340x256, JPEG of quality 95 -> TSN's multi-scale crop -> 224x224 -> flip -> uint8. Each pipeline
 runs in a DataLoader worker of its own; its CPU time and that of the hand-over in the main process count, wall time does
 not. Rounds take turns, medians are printed; `pil_float` goes on to normalised floats, as official TSN and TSM do.
+On a machine with a GPU, `device` is our loader with `source.decode: device`: the CPU time that is left then.
 `--json` prints {"pil": ms, "opencv": ms, "ours": ms, "bare": ms} as its last line.
 """
 
@@ -35,7 +36,7 @@ from benchmarks.yardsticks import (
 )
 from datasets.loaders import ClipFormat, build_train_loader
 from datasets.samplers import TrainSampler
-from datasets.videos import read_videos
+from datasets.videos import Videos, read_videos
 from utils.config_schema import Config
 
 VIDEOS, FRAMES, BATCH = 24, 16, 8
@@ -57,6 +58,7 @@ class Workload(NamedTuple):
     batches: int
     workers: int = 1
     size: int = SIZE
+    decode: str = "cpu"
 
     def config(self) -> Config:
         """The experiment that trains on them."""
@@ -68,6 +70,7 @@ class Workload(NamedTuple):
                 "model": {"type": "tsm", "backbone": "resnet50", "num_class": 2, "num_segments": SEGMENTS},
                 "augmentation": {"input_size": self.size, "scales": SCALES},
                 "seed": SEED,
+                "source": {"decode": self.decode},
                 "batch_size": BATCH,
                 "workers": self.workers,
                 "lr_scheduler": {"base_lr": 0.01, "max_iter": self.batches},
@@ -83,10 +86,9 @@ def our_loader(work: Workload) -> Iterator[Any]:
     return build_train_loader(config, videos, TSN, rank=0, world_size=1, start_iteration=0)
 
 
-def plain_loader(work: Workload, kind: type[Yardstick]) -> Iterator[Any]:
-    """A DataLoader of a yardstick, over the clips that ours takes."""
-    videos = read_videos(work.config(), "train", sampling=TSN.sampling)
-    sampler = TrainSampler(
+def clips_of(work: Workload, videos: Videos) -> TrainSampler:
+    """Which clips make which batch, for ours and for what it is measured against."""
+    return TrainSampler(
         num_videos=len(videos.videos),
         batch_size=BATCH,
         rank=0,
@@ -95,9 +97,14 @@ def plain_loader(work: Workload, kind: type[Yardstick]) -> Iterator[Any]:
         start_iteration=0,
         max_iter=work.batches,
     )
+
+
+def plain_loader(work: Workload, kind: type[Yardstick]) -> Iterator[Any]:
+    """A DataLoader of a yardstick, over the clips that ours takes."""
+    videos = read_videos(work.config(), "train", sampling=TSN.sampling)
     loader: DataLoader[Any] = DataLoader(
         kind(videos=videos.videos, root=videos.root),
-        batch_sampler=sampler,
+        batch_sampler=clips_of(work, videos),
         num_workers=work.workers,
         worker_init_fn=_one_thread,
         multiprocessing_context="fork" if work.workers else None,
@@ -113,7 +120,10 @@ def _one_thread(worker: int) -> None:
 def loaders(work: Workload) -> dict[str, Make]:
     """What is measured, by name; each call starts a loader."""
     plain = {name: lambda kind=kind: plain_loader(work, kind) for name, kind in YARDSTICKS.items()}
-    return {**plain, "ours": lambda: our_loader(work)}
+    ours = {"ours": lambda: our_loader(work)}
+    if torch.cuda.is_available():
+        ours["device"] = lambda: our_loader(work._replace(decode="device"))
+    return {**plain, **ours}
 
 
 def measure(work: Workload, rounds: int) -> dict[str, float]:
@@ -158,7 +168,8 @@ def main() -> None:
         target = f", ours is {found['ours'] / value:.2f} of it (target {TARGETS[name]})" if name in TARGETS else ""
         print(f"{name:9} {value:6.2f} ms CPU per clip{target}")
     if arguments.json:
-        print(json.dumps({name: round(found[name], 3) for name in ("pil", "opencv", "ours", "bare")}))
+        kept = ("pil", "opencv", "ours", "bare", "device")
+        print(json.dumps({name: round(found[name], 3) for name in kept if name in found}))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import torch
 
 from benchmarks.loader import BATCH, Workload, difference, loaders, measure, our_loader, plain_loader
 from benchmarks.made_frames import MEAN_BYTES, mean_size, write_frames
+from benchmarks.scaling import threaded_loader
 from benchmarks.yardsticks import OpenCvClips, PilClips
 from tests.frame_folders import make_frame_folders
 
@@ -38,13 +39,23 @@ def test_all_yardsticks_make_the_same_clips(work: Workload) -> None:
     assert set(loaders(work)) == {"pil", "pil_float", "opencv", "bare", "ours"}
 
 
+def test_threads_make_the_batches_of_processes(work: Workload) -> None:
+    batches = zip(our_loader(work), threaded_loader(work._replace(workers=2)), strict=True)
+    assert [torch.equal(mine.frames, theirs.frames) for mine, theirs in batches] == [True, True]
+
+
 @pytest.mark.slow
 def test_ours_costs_little_more_than_decoding(work: Workload) -> None:
-    """CPU time on any machine, busy ones too; the figures of docs/performance.md, with room."""
+    """CPU time on any machine, busy ones too.
+
+    The issue's target of 1.6 x bare decoding holds. Its 0.20 x Pillow and 0.50 x OpenCV don't: bare decoding alone
+    takes 0.35 and 0.57 of these, so what is held is what docs/performance.md has (0.44 to 0.46, 0.71 to 0.74), with
+    room for noise.
+    """
     found = measure(work._replace(batches=40), rounds=3)
     assert found["ours"] <= 1.6 * found["bare"]
-    assert found["ours"] <= 0.60 * found["pil"]
-    assert found["ours"] <= 0.90 * found["opencv"]
+    assert found["ours"] <= 0.55 * found["pil"]
+    assert found["ours"] <= 0.85 * found["opencv"]
 
 
 def resident_megabytes(process: int) -> float:

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from engine.log import log_failure
 from utils.errors import UserError
 
 PATIENCE = 3.0  # seconds in which ranks that still run come to know of a failure
+GRACE = 3.0  # seconds, after a failure was told, in which a rank ends by itself
 _IN_A_COLLECTIVE = ("gloo", "Connection", "NCCL", "ncclUniqueId", "timed out", "Timed out", "Socket", "Broken pipe")
 _NO_ANSWER = (
     "did not answer: killed (out of memory?), ended, or stuck; the other ranks stop; start again to go on from the "
@@ -75,6 +77,10 @@ class Peers:
         said = [rank for rank in ranks if self._store.check([f"failure {rank}"])]
         return {rank: json.loads(self._store.get(f"failure {rank}")) for rank in said}
 
+    def has(self, word: str) -> bool:
+        """Whether `word` was left; raises `RuntimeError` where the store is gone."""
+        return self._store.check([word])
+
     def tell(self, word: str) -> None:
         """Leave `word` for the others."""
         with contextlib.suppress(RuntimeError):
@@ -104,6 +110,39 @@ class Peers:
         return list(dict.fromkeys(lines)) or ["ranks lost each other (network?); start again to go on"]
 
 
+class _Listener:
+    """Ends this process some seconds after another rank's failure was told, where the main thread can't hear of it.
+
+    It waits in a collective then, for a rank that will not come; NCCL's would wait for the whole time-out.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._peers = Peers(world)  # a connection of its own
+        self._world = world
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._listen, daemon=True, name="last words")
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._over.set()
+        self._thread.join(GRACE)
+
+    def _listen(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the store is gone: the main thread will know why
+            while not self._peers.has("told"):
+                if self._over.wait(0.5):
+                    return
+            if not self._over.wait(GRACE):
+                self._end()
+
+    def _end(self) -> None:
+        status = _status("peer", self._peers.heard(0.2))
+        self._peers.tell(f"left {self._world.rank}")
+        sys.stderr.flush()
+        sys.stdout.flush()
+        os._exit(status)
+
+
 def _lines_of(error: BaseException) -> tuple[str, ...]:
     if isinstance(error, UserError):
         return error.lines
@@ -127,24 +166,33 @@ def _fail_together(error: Exception, peers: Peers, world: World, log_file: Path)
     # A launcher ends the other ranks when the first one fails; their own status is the truer one.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     kind = "user" if isinstance(error, UserError) else "peer" if _is_a_peers(error) else "bug"
+    found: dict[int, list[str]] = {world.rank: [kind, *_lines_of(error)]}
     if not peers.say(kind, _lines_of(error)):
         if world.rank == 1:
             _print(peers.without_store() if kind == "peer" else list(_lines_of(error)), log_file)
     elif not peers.wait_for(["told"], 0.1 if world.rank == 0 else PATIENCE + 1.0):
         waited = world.rank != 0
-        found = {world.rank: [kind, *_lines_of(error)], **peers.heard(0.2 if waited else PATIENCE)}
+        found |= peers.heard(0.2 if waited else PATIENCE)
         if world.rank == min(found):
             _print(peers.account(found), None if world.rank == 0 else log_file)
         peers.tell("told")
+    else:
+        found |= peers.heard(0.2)
     if kind == "bug":
         traceback.print_exception(error)
     peers.tell(f"left {world.rank}")
     if world.rank == 0:  # its end may be that of the store: it goes last
-        peers.wait_for([f"left {rank}" for rank in range(1, world.size)], 1.0)
+        peers.wait_for([f"left {rank}" for rank in range(1, world.size)], GRACE + 1.0)
     sys.stderr.flush()
     sys.stdout.flush()
     # No further clean-up: it would wait for ranks that are gone.
-    os._exit(2 if kind == "user" else 1)
+    os._exit(_status(kind, found))
+
+
+def _status(kind: str, found: dict[int, list[str]]) -> int:
+    """2 where a user's mistake, on this rank or on others that this one lost by it, is all that happened."""
+    causes = {kind} if kind != "peer" else {theirs[0] for theirs in found.values()} - {"peer"}
+    return 2 if causes == {"user"} else 1
 
 
 @contextlib.contextmanager
@@ -153,10 +201,19 @@ def one_account_of_failures(world: World, log_file: Path) -> Iterator[None]:
 
     `log_file` is written to by the next rank where rank 0, whose file it is, is gone.
     """
-    peers = Peers(world) if world.size > 1 else None
+    if world.size == 1:
+        try:
+            yield
+        except Exception as error:
+            _fail_alone(error)
+        return
+    peers, listener = Peers(world), _Listener(world)
     try:
         yield
     except Exception as error:
-        if peers is None:
-            _fail_alone(error)
+        listener.stop()
         _fail_together(error, peers, world, log_file)
+    listener.stop()
+    peers.tell(f"done {world.rank}")
+    if world.rank == 0:  # its end may be that of the store
+        peers.wait_for([f"done {rank}" for rank in range(world.size)], GRACE)

@@ -83,7 +83,7 @@ def fail(rank: int, how: str, port: int, folder: str) -> None:
     ("how", "statuses", "said"),
     [
         ("alike", [2, 2], ["error: got 1, needs 2", "error: set it to 2"]),
-        ("user", [1, 2], ["error: rank 1 on HOST: got 1, needs 2"]),
+        ("user", [2, 2], ["error: rank 1 on HOST: got 1, needs 2"]),
         ("bug", [1, 1], ["error: rank 1 on HOST: ZeroDivisionError: a bug of ours (test_last_words.py:"]),
         ("exit", [1, 0], ["error: rank 1 on HOST did not answer: killed"]),
     ],

@@ -1,4 +1,4 @@
-"""A machine that is too small, really: little room in /dev/shm, few open files or processes: it works, or says why not."""
+"""A machine that is too small, really: little /dev/shm, few open files or processes. It works, or one line says why."""
 
 import ctypes
 import functools

@@ -34,14 +34,19 @@ def join(parts: Sequence[Results], paths: Sequence[Path]) -> Results:
         paths=np.concatenate([part.paths for part in parts]),
         num_frames=np.concatenate([part.num_frames for part in parts]),
         config="---\n".join(part.config for part in parts),
-        checkpoint=" + ".join(part.checkpoint for part in parts),
+        checkpoint=_first_to_last([part.checkpoint for part in parts]),
         checkpoint_sha256=" + ".join(part.checkpoint_sha256 for part in parts),
-        list_file=" + ".join(part.list_file for part in parts),
+        list_file=_first_to_last([part.list_file for part in parts]),
         list_sha256=" + ".join(part.list_sha256 for part in parts),
         versions=" + ".join(dict.fromkeys(part.versions for part in parts)),
         views=None,
         features=None,
     )
+
+
+def _first_to_last(names: Sequence[str]) -> str:
+    """One line of the folds' files: nine full paths are no help to a reader."""
+    return " + ".join(names) if len(names) < 3 else f"{names[0]} ... {names[-1]} ({len(names)} folds)"
 
 
 def right_of(results: Results) -> np.ndarray:

@@ -43,6 +43,13 @@ def test_two_folds_become_one_file_of_nine_videos(tmp_path: Path, capsys: pytest
     assert joined.checkpoint == "exps/x/ckpt_best.pth.tar + exps/y/ckpt.pth.tar"
 
 
+def test_of_many_folds_the_first_and_the_last_are_named() -> None:
+    parts = [other_fold(paths=np.array([f"{n}/one", f"{n}/two"]), list_file=f"folds/{n}.txt") for n in range(9)]
+    joined = join(parts, [Path(f"{n}.npz") for n in range(9)])
+    assert joined.list_file == "folds/0.txt ... folds/8.txt (9 folds)"
+    assert len(joined.list_sha256.split(" + ")) == 9
+
+
 def test_the_interval_over_folds_draws_whole_folds() -> None:
     """Of two folds, 3 of 7 and 2 of 2, a quarter of the draws has only one of them."""
     assert over_folds([results(), other_fold()]) == "71.43 (42.86 - 100.00)"

@@ -72,6 +72,7 @@ def probe(folder: Path, method: str) -> tuple[list[float], list[float], str]:
 
 @needs_shared
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # two minutes on a machine without other work
 def test_the_probe_tells_tsn_from_tsm(folder: Path) -> None:
     top1, changed, verdict = probe(folder, "tsm")
     assert top1[0] >= 90

@@ -26,6 +26,7 @@ from utils.errors import UserError
 
 PATIENCE = 3.0  # seconds in which ranks that still run come to know of a failure
 GRACE = 3.0  # seconds, after a failure was told, in which a rank ends by itself
+LONGEST_TALK = 15.0  # seconds that a failing rank waits for an answer
 _IN_A_COLLECTIVE = ("gloo", "Connection", "NCCL", "ncclUniqueId", "timed out", "Timed out", "Socket", "Broken pipe")
 _NO_ANSWER = (
     "did not answer: killed (out of memory?), ended, or stuck; the other ranks stop; start again to go on from the "
@@ -162,14 +163,30 @@ def _print(lines: list[str], log_file: Path | None) -> None:
 
 
 def _fail_together(error: Exception, peers: Peers, world: World, log_file: Path) -> NoReturn:
-    """End this rank: rank 0 gives the account; where it is gone or stuck, the lowest rank that noticed does."""
+    """End this rank, after a talk with the others; it takes no answer where the link to them is cut."""
     # A launcher ends the other ranks when the first one fails; their own status is the truer one.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     kind = "user" if isinstance(error, UserError) else "peer" if _is_a_peers(error) else "bug"
     found: dict[int, list[str]] = {world.rank: [kind, *_lines_of(error)]}
-    if not peers.say(kind, _lines_of(error)):
+    talk = threading.Thread(target=_talk, args=(found, peers, world, log_file), daemon=True)
+    talk.start()
+    talk.join(LONGEST_TALK)
+    if talk.is_alive() and kind == "peer":
+        _print(peers.without_store(), None)
+    if kind == "bug":
+        traceback.print_exception(error)
+    sys.stderr.flush()
+    sys.stdout.flush()
+    # No further clean-up: it would wait for ranks that are gone.
+    os._exit(_status(kind, found))
+
+
+def _talk(found: dict[int, list[str]], peers: Peers, world: World, log_file: Path) -> None:
+    """Rank 0 gives the account; where it is gone or stuck, the lowest rank that noticed does. `found` is added to."""
+    kind, *lines = found[world.rank]
+    if not peers.say(kind, tuple(lines)):
         if world.rank == 1:
-            _print(peers.without_store() if kind == "peer" else list(_lines_of(error)), log_file)
+            _print(peers.without_store() if kind == "peer" else lines, log_file)
     elif not peers.wait_for(["told"], 0.1 if world.rank == 0 else PATIENCE + 1.0):
         waited = world.rank != 0
         found |= peers.heard(0.2 if waited else PATIENCE)
@@ -178,15 +195,9 @@ def _fail_together(error: Exception, peers: Peers, world: World, log_file: Path)
         peers.tell("told")
     else:
         found |= peers.heard(0.2)
-    if kind == "bug":
-        traceback.print_exception(error)
     peers.tell(f"left {world.rank}")
     if world.rank == 0:  # its end may be that of the store: it goes last
         peers.wait_for([f"left {rank}" for rank in range(1, world.size)], GRACE + 1.0)
-    sys.stderr.flush()
-    sys.stdout.flush()
-    # No further clean-up: it would wait for ranks that are gone.
-    os._exit(_status(kind, found))
 
 
 def _status(kind: str, found: dict[int, list[str]]) -> int:

@@ -125,9 +125,9 @@ def write_files(out: Path, page: str, runs: Sequence[RunFacts]) -> None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "runs.md").write_text(page, encoding="utf-8")
         write_runs_page(out / "runs.html", names, header=HEADER, rows=rows, differences=changes, scalars=scalars)
-        for name, rows in tables.items():
+        for name, lines in tables.items():
             with (out / name).open("w", encoding="utf-8", newline="") as file:
-                csv.writer(file).writerows(rows)
+                csv.writer(file).writerows(lines)
     except OSError as error:
         raise UserError(f"{out}: can't be written ({error.strerror})") from error
 

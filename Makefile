@@ -34,7 +34,7 @@ test-all: env
 
 faults: env
 	FAULT_MINUTES=20 $(RUN) -m pytest tests/faults tests/engine/test_last_words.py tests/engine/test_parent_watch.py \
-	    tests/exps/test_slurm.py tests/exps/test_slurm_faults.py
+	    tests/exps/test_slurm.py tests/exps/test_slurm_faults.py tests/datasets/test_list_fuzz.py tests/utils/test_config_fuzz.py
 
 check: env
 	$(RUN) -m ruff check .

@@ -221,4 +221,7 @@ class Config(Section):
     )
     source: SourceConfig = SourceConfig()
     bad_data: BadDataConfig = BadDataConfig()
-    timeout: Positive = Field(default=10.0, description="minutes after which a rank that does not answer ends the run")
+    timeout: Positive = Field(
+        default=10.0,
+        description="minutes after which a rank that does not answer ends the run; a stuck loader worker: half of that",
+    )

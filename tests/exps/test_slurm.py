@@ -1,31 +1,31 @@
-"""Training under a real Slurm: ranks on two nodes end as torchrun's do; train.sh and eval.sh go on where they stopped.
+"""Training under a real Slurm: ranks on two nodes end as those of one machine; train.sh and eval.sh go on.
 
 Skipped where no Slurm answers; `tests/slurm/mini-slurm.sh start` brings one up on this machine (as root).
 """
 
-import contextlib
-import os
 import re
 import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import experiments
-from tests.exps.test_launch import needs_slurm
+from tests.engine.command_processes import run_ranks
+from tests.exps.slurm_jobs import (
+    FOUR_RANKS,
+    ON_SLURM,
+    assert_every_line_once,
+    ended,
+    log_of,
+    start,
+    submit,
+    wait_for,
+    wait_for_log,
+)
 from tests.shared_material import REPOSITORY
 
-pytestmark = [needs_slurm, pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(600)]
-
-
-def start(*command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command that talks to Slurm."""
-    environment = {**experiments.environment(), "PYTHON": sys.executable, "SLURM_CONF": os.environ["SLURM_CONF"]}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+pytestmark = ON_SLURM
 
 
 def launch(mode: str, config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -33,18 +33,13 @@ def launch(mode: str, config: Path, *arguments: str) -> subprocess.CompletedProc
     return start("bash", str(REPOSITORY / "exps" / "launch.sh"), mode, str(config.parent), "debug", *arguments)
 
 
-def log_of(config: Path) -> str:
-    return (config.parent / "log.txt").read_text(encoding="utf-8")
-
-
-def test_ranks_on_two_nodes_end_as_two_ranks_of_torchrun(tmp_path: Path) -> None:
-    by_torchrun = experiments.write_experiment(tmp_path / "torchrun", batch_size=2)
-    result = experiments.run(by_torchrun, ranks=2)
-    assert result.returncode == 0, result.stderr
+def test_ranks_on_two_nodes_end_as_two_ranks_of_one_machine(tmp_path: Path) -> None:
+    here = experiments.write_experiment(tmp_path / "here", batch_size=2)
+    assert [each.status for each in run_ranks(here)] == [0, 0]
     by_slurm = experiments.write_experiment(tmp_path / "slurm", batch_size=2)
     result = start("srun", "--partition=debug", "--nodes=2", "--ntasks=2", *experiments.command(by_slurm))
     assert result.returncode == 0, result.stderr
-    ours, theirs = (experiments.checkpoint(config) for config in (by_slurm, by_torchrun))
+    ours, theirs = (experiments.checkpoint(config) for config in (by_slurm, here))
     assert ours["iteration"] == 6
     assert experiments.differences(ours["model"], theirs["model"]) == []
     assert experiments.differences(ours["optimizer"], theirs["optimizer"]) == []
@@ -65,105 +60,80 @@ def test_a_run_under_slurm_goes_on_and_is_evaluated(tmp_path: Path) -> None:
     assert "evaluation of" in log_of(config)
 
 
-@pytest.mark.parametrize("gpus", ["1", "10"])
-def test_a_users_mistake_is_told_once_and_is_status_2(gpus: str, tmp_path: Path) -> None:
-    """10 tasks on two nodes find the same mistake."""
+@pytest.mark.parametrize("tasks", [1, 4])
+def test_a_users_mistake_is_told_once_and_is_status_2(tasks: int, tmp_path: Path) -> None:
+    """By train.sh, and by srun where four tasks on two nodes find the same mistake."""
     config = experiments.write_experiment(tmp_path, train_source=str(tmp_path / "absent.txt"))
-    result = launch("train", config, gpus)
+    if tasks == 1:
+        result = launch("train", config, "1")
+    else:
+        result = start("srun", "--partition=debug", *FOUR_RANKS, *experiments.command(config))
     assert result.returncode == 2
-    assert result.stdout.count("absent.txt") == 1
+    assert (result.stdout + result.stderr).count("absent.txt") == 1
     assert not (config.parent / "log.txt").exists()
 
 
-LONG: dict[str, Any] = {"lr_scheduler": {"max_iter": 200}, "val_freq": 100, "print_freq": 5, "batch_size": 2}
-FOUR_RANKS = ("--ntasks=4", "--nodes=2", "--ntasks-per-node=2")
+@pytest.mark.parametrize("tasks", [1, 4])
+def test_plain_python_in_a_batch_script(tasks: int, tmp_path: Path) -> None:
+    """Alone in a job of one task; in a job of four it would wait for the others, and is refused at once."""
+    config = experiments.write_experiment(tmp_path, lr_scheduler={"max_iter": 1}, val_freq=1)
+    script, output = tmp_path / "job.sh", tmp_path / "output.txt"
+    script.write_text('#!/bin/sh\nexec "$@"\n', encoding="utf-8")
+    job = start(
+        *("sbatch", "--parsable", "--partition=debug", f"--ntasks={tasks}", f"--output={output}"),
+        *(str(script), *experiments.command(config)),
+    ).stdout.strip()
+    assert ended(job) == ("COMPLETED 0:0" if tasks == 1 else "FAILED 2:0")
+    if tasks == 1:
+        assert "on cpu, 1 rank(s)" in log_of(config)
+    else:
+        line = output.read_text()
+        assert line.startswith("error: got one process in a Slurm job of 4 tasks, needs all of them: put `srun`")
+        assert not (config.parent / "log.txt").exists()
 
 
-def wait_for(found: Callable[[], str], seconds: float = 90) -> str:
-    """What `found` gives once it gives something."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with contextlib.suppress(FileNotFoundError):
-            if value := found():
-                return value
-        time.sleep(0.1)
-    raise AssertionError(f"nothing in {seconds} s")
+LONG: dict[str, Any] = {"val_freq": 100, "print_freq": 5, "batch_size": 2}
 
 
-def state_of(job: str) -> str:
-    """`COMPLETED 0:0` and the like; `sbatch --wait` would return at the first requeue."""
-    shown = start("scontrol", "--oneliner", "show", "job", job).stdout
-    return " ".join(re.findall(r"(?:JobState|ExitCode)=(\S+)", shown))
+def test_requeued_by_an_operator(tmp_path: Path) -> None:
+    """Two ranks on each of two nodes: a log without a hole, and no iteration twice.
 
-
-def ended(job: str) -> str:
-    """How the job ended, after any number of restarts."""
-    running = ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "SIGNALING", "REQUEUED", "STOPPED")
-    return wait_for(lambda: "" if (state := state_of(job)).startswith(running) else state, seconds=280)
-
-
-def submit(config: Path, *options: str) -> str:
-    """The job of train.sh's script with two ranks on each of two nodes (the nodes have more GPUs than that)."""
-    environment = {**experiments.environment(), "SLURM_CONF": os.environ["SLURM_CONF"]}
-    command = ["sbatch", "--parsable", "--partition=debug", "--requeue", "--open-mode=append", *FOUR_RANKS, *options]
-    command += [f"--output={config.parent}/slurm-%j.txt", "exps/slurm_job.sh", *experiments.command(config)]
-    done = subprocess.run(command, env=environment, cwd=REPOSITORY, text=True, stdout=subprocess.PIPE, check=True)
-    return done.stdout.strip()
-
-
-@pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four ranks on two nodes, to the end."""
-    config = experiments.write_experiment(tmp_path_factory.mktemp("unbroken"), **LONG)
-    assert ended(submit(config)) == "COMPLETED 0:0"
-    return config
-
-
-def assert_continued(config: Path, unbroken: Path) -> None:
-    """One log without a hole, which begins as the unbroken run's; four ranks' sums need not round alike."""
-    state, whole = (experiments.checkpoint(each) for each in (config, unbroken))
-    assert state["iteration"] == whole["iteration"] == 200
-    first = [re.search(r" iter 5/200  loss (\S+)", log_of(each))[1] for each in (config, unbroken)]
-    assert first[0] == first[1]
-    steps = [int(step) for step in re.findall(r" iter (\d+)/", log_of(config))]
-    assert sorted(set(steps)) == list(range(5, 201, 5))
-
-
-def test_requeued_by_an_operator(unbroken: Path, tmp_path: Path) -> None:
-    config = experiments.write_experiment(tmp_path, **LONG)
+    It begins as the log of an unbroken run; the sums of four ranks need not round alike after a restart.
+    """
+    unbroken = experiments.write_experiment(tmp_path / "unbroken", lr_scheduler={"max_iter": 200}, **LONG)
+    assert [each.status for each in run_ranks(unbroken, ranks=4)] == [0] * 4
+    config = experiments.write_experiment(tmp_path / "requeued", lr_scheduler={"max_iter": 200}, **LONG)
     job = submit(config)
-    for number in range(2):
-        trained = re.compile(rf"(?s)restart {number}\).* iter \d*[05]/")
-        wait_for(lambda trained=trained: trained.search(log_of(config)))
-        assert start("scontrol", "requeue", job).returncode == 0
+    wait_for_log(config, r" iter \d+/")
+    assert start("scontrol", "requeue", job).returncode == 0
     assert ended(job) == "COMPLETED 0:0"
-    assert f", job {job} (restart 2)" in log_of(config)
-    assert_continued(config, unbroken)
-    steps = re.findall(r" iter (\d+)/", log_of(config))
-    assert len(steps) == len(set(steps)), "an iteration was trained twice"
+    assert f", job {job} (restart 1)" in log_of(config)
+    assert experiments.checkpoint(config)["iteration"] == experiments.checkpoint(unbroken)["iteration"] == 200
+    first, theirs = (re.search(r" iter 5/200  loss \S+", log_of(each)) for each in (config, unbroken))
+    assert first
+    assert theirs
+    assert first[0] == theirs[0]
+    assert [int(step) for step in re.findall(r" iter (\d+)/", log_of(config))] == list(range(5, 201, 5))
 
 
-def test_a_warning_before_python_listens_and_the_time_limit(unbroken: Path, tmp_path: Path) -> None:
-    """USR1 comes at once here ("up to 60 seconds earlier"): it kills nobody; later ones save and requeue."""
-    config = experiments.write_experiment(tmp_path, **LONG)
-    job = submit(config, "--time=2", "--signal=USR1@100")
-    wait_for(lambda: re.search(r" iter \d*[05]/", log_of(config)))
+def test_an_early_warning_then_the_time_limit_then_scancel(tmp_path: Path) -> None:
+    """A warning before Python listens kills nobody; that of a limit of one minute, 15 to 45 s before it, requeues.
+
+    The second start is cancelled: it saves, and is not requeued.
+    """
+    config = experiments.write_experiment(tmp_path, lr_scheduler={"max_iter": 100_000}, **{**LONG, "val_freq": 100_000})
+    job = submit(config, "--time=1", "--signal=USR1@15", tasks=("--ntasks=1",))
+    wait_for(lambda: f"{job}.0" in start("squeue", "--steps", "--noheader", "--format=%i").stdout)
     assert start("scancel", "--signal=USR1", job).returncode == 0
-    assert ended(job) == "COMPLETED 0:0"
-    log = log_of(config)
-    assert f"job {job} goes back into the queue" in log
-    assert f", job {job} (restart 1)" in log
-    assert_continued(config, unbroken)
-    steps = re.findall(r" iter (\d+)/", log)
-    assert len(steps) == len(set(steps)), "an iteration was trained twice"
-
-
-def test_cancelled_is_not_requeued(tmp_path: Path) -> None:
-    config = experiments.write_experiment(tmp_path, **LONG)
-    job = submit(config)
-    wait_for(lambda: re.search(r" iter \d*[05]/", log_of(config)))
+    wait_for_log(config, f"job {job} goes back into the queue")
+    wait_for_log(config, r"\(restart 1\).* iter \d+/")
     assert start("scancel", job).returncode == 0
     assert ended(job).startswith("CANCELLED")
-    assert "stopped as asked after iteration" in log_of(config)
-    assert "goes back into the queue" not in log_of(config)
-    assert experiments.checkpoint(config)["iteration"] > 0
+    log = log_of(config)
+    assert log.count("goes back into the queue") == 1
+    stopped, saved = re.findall(r"stopped as asked after iteration (\d+) of", log)
+    assert f"resumed from ckpt.pth.tar at iteration {stopped}\n" in log
+    assert experiments.checkpoint(config)["iteration"] == int(saved) > int(stopped)
+    assert_every_line_once(config)
+    steps = [int(step) for step in re.findall(r" iter (\d+)/", log)]
+    assert steps == list(range(5, int(saved) + 1, 5))

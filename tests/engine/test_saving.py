@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from engine.saving import _all_finite
 from tests.engine import command_processes
 from tests.engine.runs import EVERYTHING, Parts, assemble, finish, logged
 from tests.engine.test_checkpoint import names
+from tests.engine.test_checkpoint_writer import in_flight
 from tests.engine.test_resume import assert_same_run, sibling, stopping
 from tests.experiments import checkpoint, write_experiment
 from utils.errors import UserError
@@ -33,9 +33,10 @@ def test_in_the_background_every_file_is_bitwise_that_of_waiting(tmp_path: Path)
     for path in (config, waiting):
         log = (path.parent / "log.txt").read_text()
         assert re.findall(r"checkpoint of iteration (\d) written", log) == list("123456")
-    assert threading.active_count() == 1
+    assert not in_flight()
 
 
+@pytest.mark.slow
 def test_with_workers_frequent_saves_and_evaluations_it_comes_to_the_same_end(tmp_path: Path) -> None:
     """Evaluations fork loader workers; a save is asked for at every iteration."""
     config = write_experiment(tmp_path, workers=2, lr_scheduler={"max_iter": 8}, val_freq=4, **OFTEN)

@@ -34,7 +34,7 @@ from engine.train_step import train_step
 from engine.weights import build_placed
 from utils.config_file import config_as_dict, load_config, repository_path
 
-SIZE, BATCH, STEPS = 64, 4, 8
+SIZE, BATCH, STEPS = 64, 2, 4
 ALONE = World(rank=0, size=1, local_rank=0, device=torch.device("cpu"))
 WAYS = {"none": None, "background": True, "waited for": False}
 

@@ -11,6 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from engine.distributed import World
+from engine.narrow_convolutions import can_meet_the_fault, guard_narrow_convolutions
 from engine.optimizer import build_optimizer, build_scaler
 from engine.schedules import Schedule, build_schedule
 from engine.sync_bn import synchronise_bn
@@ -126,6 +127,7 @@ def place(method: Method, config: Config, world: World) -> Method:
     """Move a built method to this rank's device, convolution weights channels-last where asked, BN synchronised."""
     synchronise_bn(method, world=world, bn_group_size=config.model.kwargs.get("bn_group_size", 1))
     method = method.to(world.device)
+    guard_narrow_convolutions(method)
     if config.channels_last:
         _channels_last(method)
     return method
@@ -133,7 +135,7 @@ def place(method: Method, config: Config, world: World) -> Method:
 
 def _channels_last(method: Method) -> None:
     for module in method.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d) and not can_meet_the_fault(module):
             module.to(memory_format=torch.channels_last)
         elif isinstance(module, nn.Conv3d):
             module.to(memory_format=torch.channels_last_3d)

@@ -12,25 +12,12 @@ import pytest
 from main import main
 from tests import experiments
 from tests.engine.command_processes import refused, run
-from tests.experiments import checkpoint, spoil, write_experiment
+from tests.experiments import checkpoint, spoil
 
 
 def with_line(config: Path, text: str) -> None:
     with (config.parent.parent / "list.txt").open("a", encoding="utf-8") as file:
         file.write(text)
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    return write_experiment(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An experiment trained for 6 iterations; only looked at."""
-    config = write_experiment(tmp_path_factory.mktemp("trained"))
-    assert run(config).status == 0
-    return config
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
 """A real headless Chromium for the report's tests; they skip with a reason where there is none."""
 
+import json
+import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +30,21 @@ def open_browser(*, dark: bool = False) -> Iterator[Any]:
         yield driver
     finally:
         driver.quit()
+
+
+def data_of_a_page_alone(page: Path) -> Any:
+    """What a page draws, which must need nothing but itself."""
+    text = page.read_text(encoding="utf-8")
+    assert not re.search(r'(src|href)="(?!#|data:)', text.split("<script")[0])
+    assert "https://" not in text
+    found = re.search(r'id="data">(.*?)</script>', text, re.DOTALL)
+    assert found, "the page has no data"
+    return json.loads(found[1])
+
+
+def texts(driver: Any, selector: str) -> list[str]:
+    """The text of each element, in the page's order."""
+    return [each.text for each in driver.find_elements("css selector", selector)]
 
 
 def emulate(driver: Any, feature: str, value: str) -> None:

@@ -1,7 +1,5 @@
 """report.html in a real headless Chromium, without a network: drawn, sorted, searched, clicked, by mouse and keys."""
 
-import json
-import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +13,7 @@ from anal_tools.clips import LARGEST
 from anal_tools.error_page import with_frames
 from anal_tools.report import report_data, write_report
 from anal_tools.tables import top_errors
-from tests.anal_tools.browser import action_chains, emulate, open_browser
+from tests.anal_tools.browser import action_chains, data_of_a_page_alone, emulate, open_browser, texts
 from tests.anal_tools.score_files import NAMES, results
 from tests.frame_folders import make_frame_folders
 
@@ -48,15 +46,8 @@ def opened(browser: Any, page: Path) -> Iterator[Any]:
     assert [entry["message"] for entry in browser.get_log("browser")] == []
 
 
-def texts(driver: Any, selector: str) -> list[str]:
-    return [each.text for each in driver.find_elements("css selector", selector)]
-
-
 def test_the_page_needs_nothing_but_itself(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    assert not re.search(r'(src|href)="(?!#|data:)', text.split("<script")[0])
-    assert "https://" not in text
-    data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
+    data = data_of_a_page_alone(page)
     assert data["classes"][1] == HOSTILE
     assert data["top"][2] == [1, 0, 2]
     assert data["shares"][2] == [965, 18, 18]  # 54.598 / 56.598

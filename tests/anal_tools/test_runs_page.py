@@ -1,8 +1,6 @@
 """The page of several runs in a real headless Chromium: curves drawn, hidden, pointed at; hostile names; gaps."""
 
-import json
 import math
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,7 @@ from typing import Any
 import pytest
 
 from anal_tools.runs_page import Scalar, curves_by_name, thinned, write_runs_page
-from tests.anal_tools.browser import action_chains, open_browser
+from tests.anal_tools.browser import action_chains, data_of_a_page_alone, open_browser, texts
 
 HOSTILE = "tsm</script><b>\"'&"
 LOSSES = {"tsn": [2.0, 1.5, 1.0], HOSTILE: [2.5, math.nan, 0.5]}
@@ -49,15 +47,8 @@ def opened(browser: Any, page: Path) -> Iterator[Any]:
     assert [entry["message"] for entry in browser.get_log("browser")] == []
 
 
-def texts(driver: Any, selector: str) -> list[str]:
-    return [each.text for each in driver.find_elements("css selector", selector)]
-
-
 def test_the_page_needs_nothing_but_itself(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    assert not re.search(r'(src|href)="(?!#|data:)', text.split("<script")[0])
-    assert "https://" not in text
-    data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
+    data = data_of_a_page_alone(page)
     assert data["runs"] == ["tsn", HOSTILE]
     assert data["curves"]["train/loss"][HOSTILE] == [[10, 2.5], [20, None], [30, 0.5]]
 

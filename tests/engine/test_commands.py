@@ -4,31 +4,16 @@ import re
 import shutil
 from pathlib import Path
 
-import pytest
-
 from engine.commands import build_placed, evaluate_list, read_lists
 from engine.signals import StopRequest
 from engine.weights import load_weights
 from methods import build_method
 from tests.engine.command_processes import refused, run
 from tests.engine.runs import ALONE, logged
-from tests.experiments import checkpoint, write_experiment
+from tests.experiments import checkpoint
 from utils.config_file import load_config
 
 FRAMES = 9
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    return write_experiment(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An experiment trained for 6 iterations; only looked at."""
-    config = write_experiment(tmp_path_factory.mktemp("trained"))
-    assert run(config).status == 0
-    return config
 
 
 def test_check_prints_what_the_run_would_be_and_writes_nothing(config: Path) -> None:

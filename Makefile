@@ -24,7 +24,7 @@ demo: env
 	bash exps/demo/run_demo.sh $(RUN)
 
 results-weizmann: env
-	bash exps/weizmann_folds/run.sh $(MATERIAL) $(RUN)
+	bash exps/weizmann_folds/run.sh "$(MATERIAL)" $(RUN)
 
 test: env
 	$(RUN) -m pytest -m "not slow"

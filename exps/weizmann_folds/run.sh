@@ -5,7 +5,7 @@
 # was at work resumes in its folder. Writes exps/weizmann_folds/results/: table.md, and a report per method.
 # METHODS=tsn, PERSONS="ido ira" train these alone: several starts can share the work; one without them ends it.
 set -euo pipefail
-[ $# -ge 1 ] || { echo "error: got no folder, needs the one with data/weizmann and weights/: run.sh MATERIAL" >&2; exit 2; }
+[ -n "${1:-}" ] || { echo "error: got no folder, needs the one with data/weizmann and weights/: run.sh MATERIAL (make: MATERIAL=DIR)" >&2; exit 2; }
 folds=$1/data/weizmann/folds
 [ -d "$folds" ] || { echo "error: got $1, needs a folder with data/weizmann/folds" >&2; exit 2; }
 material=$(cd "$1" && pwd)

@@ -21,7 +21,11 @@ from tests.engine.test_checkpoint import state
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 NUMBERS = 500_000
-OPTIONS = ["defaults", "noauto_da_alloc"]  # the second one leaves out ext4's own care for files renamed unsynced
+# File system and mount options; the second leaves out ext4's own care for files renamed unsynced, the third lets a copy
+# of a mounted disk be mounted beside it.
+DISKS = [("ext4", "defaults"), ("ext4", "noauto_da_alloc"), ("xfs", "nouuid")]
+SIZES = {"ext4": 64 << 20, "xfs": 320 << 20}
+MAKE = {"ext4": ["mkfs.ext4", "-q", "-F"], "xfs": ["mkfs.xfs", "-q"]}
 
 
 @contextlib.contextmanager
@@ -43,14 +47,14 @@ def mounted(image: Path, options: str) -> Iterator[Path]:
 
 
 @pytest.fixture
-def image(tmp_path: Path) -> Path:
-    """An empty ext4 of 64 MB."""
-    if shutil.which("mkfs.ext4") is None or os.geteuid() != 0:
-        pytest.skip("needs mkfs.ext4 and root")
+def image(tmp_path: Path, system: str) -> Path:
+    """A disk with an empty file system."""
+    if shutil.which(MAKE[system][0]) is None or os.geteuid() != 0:
+        pytest.skip(f"needs {MAKE[system][0]} and root")
     path = tmp_path / "disk"
     with path.open("wb") as file:
-        file.truncate(64 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-F", str(path)], check=True)
+        file.truncate(SIZES[system])
+    subprocess.run([*MAKE[system], str(path)], check=True)
     return path
 
 
@@ -59,7 +63,7 @@ def pull_the_plug(image: Path, number: int) -> Path:
     return Path(shutil.copy(image, image.with_name(f"after power loss {number}")))
 
 
-@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize(("system", "options"), DISKS)
 @pytest.mark.parametrize("delay", [0.0, 0.5])
 def test_the_last_acknowledged_save_is_on_the_disk(delay: float, options: str, image: Path) -> None:
     with (
@@ -79,7 +83,7 @@ def test_the_last_acknowledged_save_is_on_the_disk(delay: float, options: str, i
             after.unlink()
 
 
-@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize(("system", "options"), DISKS)
 def test_without_syncing_it_would_be_lost(options: str, image: Path) -> None:
     """So the test above can fail."""
     with mounted(image, options) as folder:

@@ -205,5 +205,11 @@ def config_as_dict(config: Config) -> dict[str, Any]:
 
 
 def write_config(config: Config, path: str | Path) -> None:
-    """Write every key with the value that is used, as a file that `load_config` reads as an equal `Config`."""
-    Path(path).write_text(write_yaml({ROOT: config_as_dict(config)}), encoding="utf-8")
+    """Write every key with the value that is used, as a file that `load_config` reads as an equal `Config`.
+
+    Raises `UserError` where there is no room or no right to.
+    """
+    try:
+        Path(path).write_text(write_yaml({ROOT: config_as_dict(config)}), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: can't be written ({error.strerror}); mend that and start again") from error

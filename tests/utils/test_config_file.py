@@ -233,6 +233,12 @@ def test_a_written_config_loads_as_an_equal_one(tmp_path: Path) -> None:
     assert type(config_as_dict(config)["model"]["kwargs"]["nested"]) is dict
 
 
+def test_a_full_disk_under_the_resolved_config_is_one_line(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, GOOD))
+    with pytest.raises(UserError, match=r"/dev/full: can't be written \(No space left on device\); mend that"):
+        write_config(config, "/dev/full")
+
+
 def test_relative_paths_start_from_the_repository() -> None:
     assert repository_path("exps/x") == REPOSITORY / "exps" / "x"
     assert repository_path("/a/b") == Path("/a/b")

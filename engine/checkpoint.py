@@ -181,8 +181,8 @@ def _read(path: Path) -> Any:
     except (RuntimeError, OSError, EOFError) as error:
         raise DamagedCheckpoint(damaged % str(error).split("\n", 1)[0]) from error
     except Exception as error:  # torch raises a dozen kinds
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(f"{path}: can't be read as tensors and plain values alone; refused ({reason})") from error
+        refused = f"{path}: can't be read as tensors and plain values alone; refused ({reason_of(error)})"
+        raise UserError(refused) from error
 
 
 def check_same_experiment(saved: dict[str, Any], ours: dict[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from tests.datasets.folder_config import folder_config
 from tests.engine.command_processes import Finished, run, start, start_ranks
 from tests.engine.test_parent_watch import alive, children
 from tests.experiments import write_experiment
+from tests.faults.control_groups import control_group
 from utils.errors import UserError
 
 LONG = {"lr_scheduler": {"max_iter": 5000}, "val_freq": 5000}
@@ -125,16 +126,7 @@ class Ending(Dataset[Any]):
 def memory_group() -> Iterator[Path]:
     """A memory cgroup of 50 MB."""
     version_1 = (MEMORY / "memory.limit_in_bytes").exists()
-    group = (MEMORY if version_1 else MEMORY.parent) / f"faults {os.getpid()}"
-    try:
-        group.mkdir()
-        (group / ("memory.limit_in_bytes" if version_1 else "memory.max")).write_text(str(50 << 20))
-    except OSError as error:
-        if group.exists():
-            group.rmdir()
-        pytest.skip(f"no memory cgroup can be made here: {error}")
-    yield group
-    group.rmdir()
+    yield from control_group(MEMORY, {"memory.limit_in_bytes" if version_1 else "memory.max": str(50 << 20)})
 
 
 def lost(way: str, folder: Path, group: Path) -> str:

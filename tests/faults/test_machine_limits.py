@@ -14,6 +14,7 @@ from datasets.worker_start import check_open_files
 from tests.datasets.test_shared_memory import in_a_fork
 from tests.engine.command_processes import start
 from tests.experiments import write_experiment
+from tests.faults.control_groups import control_group
 from tests.frame_folders import make_frame_folders, write_list
 from utils.errors import UserError
 
@@ -86,16 +87,7 @@ def join(group: Path) -> None:
 @pytest.fixture
 def three_processes() -> Iterator[Path]:
     """A cgroup of at most three processes and threads."""
-    group = (PIDS if (PIDS / "cgroup.procs").exists() else PIDS.parent) / f"faults {os.getpid()}"
-    try:
-        group.mkdir()
-        (group / "pids.max").write_text("3")
-    except OSError as error:
-        if group.exists():
-            group.rmdir()
-        pytest.skip(f"no pids cgroup can be made here: {error}")
-    yield group
-    group.rmdir()
+    yield from control_group(PIDS, {"pids.max": "3"})
 
 
 def test_too_few_processes_are_one_line(tmp_path: Path, three_processes: Path) -> None:
